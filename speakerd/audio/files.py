@@ -1,0 +1,65 @@
+"""Audio files of any kind to 16 kHz mono and back: decoding by libsndfile, resampling by soxr."""
+
+import io
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+import soxr
+
+from speakerd.audio.features import SAMPLE_RATE, Samples
+
+
+class AudioFileError(Exception):
+    """A file that is not usable audio; the message says why, for the person who gave it."""
+
+
+def read_audio(source: Path | BinaryIO) -> Samples:
+    """Decode a WAV, FLAC, Ogg, Opus or MP3 file to 16 kHz mono float32 in -1..1, (samples,).
+
+    Raises:
+        AudioFileError: missing, not readable, not audio, empty, or holding values that are not numbers.
+    """
+    try:
+        samples, rate = soundfile.read(source, dtype="float32", always_2d=True)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise AudioFileError(_why_unreadable(source, error)) from error
+    if len(samples) == 0:
+        raise AudioFileError("empty: it holds no samples")
+    if not np.isfinite(samples).all():
+        raise AudioFileError("damaged: it holds values that are not numbers (NaN or infinite)")
+    return resample(samples.mean(axis=1), rate)
+
+
+def resample(samples: Samples, rate: float) -> Samples:
+    """Bring mono ``samples`` from ``rate`` Hz to 16 kHz."""
+    if rate == SAMPLE_RATE:
+        return samples
+    return np.asarray(soxr.resample(samples, rate, SAMPLE_RATE), np.float32)
+
+
+def to_flac(samples: Samples) -> bytes:
+    """16-bit FLAC of 16 kHz mono ``samples``."""
+    out = io.BytesIO()
+    soundfile.write(out, np.clip(samples, -1, 1), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    return out.getvalue()
+
+
+def from_flac(data: bytes) -> Samples:
+    return read_audio(io.BytesIO(data))
+
+
+def _why_unreadable(source: Path | BinaryIO, error: Exception) -> str:
+    if isinstance(source, Path):
+        if not source.exists():
+            return "no such file"
+        if source.is_dir():
+            return "a folder, not an audio file"
+        if source.stat().st_size == 0:
+            return "empty: the file has no bytes"
+        try:
+            source.open("rb").close()
+        except OSError as refused:
+            return f"not readable: {refused.strerror}"
+    return f"not audio that can be read (WAV, FLAC, Ogg, Opus): {error}"

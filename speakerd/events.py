@@ -1,0 +1,78 @@
+"""What travels between the rooms: small frozen records, each made in one place and read in many.
+
+Times are seconds. ``time`` and ``start`` count from the beginning of the stream.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float32]
+Embedding = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A source has no sound for the moment: a microphone that is missing, busy or gone. It goes on trying."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A piece of speech between two pauses, as the segmenter cuts it.
+
+    ``samples`` is the speech with some audio before it and a little after; the speech itself is
+    ``samples[begin:end]``. ``start`` and ``end`` are its place in the stream; ``decided`` is the end of the last audio
+    that was needed to know that it is over.
+    """
+
+    samples: Samples
+    begin: int
+    end: int
+    start: float
+    decided: float
+
+    @property
+    def seconds(self) -> float:
+        return self.end_time - self.start
+
+    @property
+    def end_time(self) -> float:
+        return self.start + (self.end - self.begin) / 16000
+
+
+@dataclass(frozen=True)
+class Match:
+    """How an utterance compares with everything known: the best command and all scores (higher is surer)."""
+
+    command: str
+    score: float
+    threshold: float
+    speaker: str | None
+    scores: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def accepted(self) -> bool:
+        return self.score >= self.threshold
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A command was heard (``accepted``), or something came closest to it but was turned away.
+
+    ``time`` is the end of the last audio that the decision used, ``start`` where the utterance began, ``at`` the wall
+    clock (seconds since 1970) of the decision, ``action`` the name of the action that the command was taught with.
+    """
+
+    id: str
+    time: float
+    start: float
+    command: str
+    score: float
+    threshold: float
+    accepted: bool
+    speaker: str | None
+    at: float
+    action: str | None = None

@@ -1,0 +1,84 @@
+"""What a room, a distance and a microphone do to a scene, on batches of waveforms (torch)."""
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from speakerd.audio.features import FFT, FLOOR, HOP, MELS, SAMPLE_RATE, WINDOW, mel_matrix, window
+
+
+def features(samples: Tensor) -> Tensor:
+    """The log-mel features of audio/features.py, batched: (batch, samples) to (batch, samples // 160, 40)."""
+    blocks = F.pad(samples, (WINDOW - HOP, 0)).unfold(1, WINDOW, HOP) * torch.from_numpy(window())
+    spectrum = torch.fft.rfft(blocks, FFT)
+    energy = spectrum.real.square() + spectrum.imag.square()
+    return torch.log(energy @ torch.from_numpy(mel_matrix()) + FLOOR)
+
+
+def masked(frames: Tensor, draw: torch.Generator) -> Tensor:
+    """Hide two runs of up to 6 mel bands in each scene (SpecAugment, arXiv 1904.08779)."""
+    band = torch.arange(MELS)
+    for _ in range(2):
+        width = torch.randint(0, 7, (len(frames), 1), generator=draw)
+        start = torch.randint(0, MELS - 6, (len(frames), 1), generator=draw)
+        hidden = (band >= start) & (band < start + width)
+        frames = torch.where(hidden.unsqueeze(1), frames.mean(dim=(1, 2), keepdim=True), frames)
+    return frames
+
+
+class Augment:
+    """Rooms (p 0.35), microphone colour, noise at 0-25 dB (p 0.85), gain -25..+8 dB, clipping."""
+
+    def __init__(self, noise: Tensor, seed: int) -> None:
+        """``noise`` (samples,): recordings one after another."""
+        self.noise = noise
+        self.draw = torch.Generator().manual_seed(seed)
+
+    def __call__(self, scenes: Tensor) -> Tensor:
+        """(batch, samples) in -1..1, clean, to the same, heard in some room."""
+        batch = len(scenes)
+        level = scenes.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-4)
+        heard = self._coloured(scenes, self._impulse_responses(batch))
+        heard = heard * (level / heard.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-5))
+        snr = self._uniform(batch, 0, 25)
+        share = level * 10 ** (-snr / 20) * (self._uniform(batch, 0, 1) < 0.85)
+        heard = heard + self._noises(scenes.shape) * share
+        heard = heard * 10 ** (self._uniform(batch, -25, 8) / 20)
+        return heard.clamp(-1, 1)
+
+    def _uniform(self, batch: int, low: float, high: float) -> Tensor:
+        return torch.rand(batch, 1, generator=self.draw) * (high - low) + low
+
+    def _impulse_responses(self, batch: int) -> Tensor:
+        """Direct sound and an exponentially decaying tail (RT60 0.1-0.7 s, direct-to-reverberant 0-15 dB)."""
+        time = torch.arange(SAMPLE_RATE // 2) / SAMPLE_RATE
+        tail = torch.randn(batch, len(time), generator=self.draw) * torch.exp(
+            -6.9 * time / self._uniform(batch, 0.1, 0.7)
+        )
+        tail[:, : SAMPLE_RATE // 400] = 0  # the first reflection takes 2.5 ms
+        tail = tail / tail.square().sum(dim=1, keepdim=True).sqrt()
+        tail = tail * 10 ** (-self._uniform(batch, 0, 15) / 20) * (self._uniform(batch, 0, 1) < 0.35)
+        tail[:, 0] += 1
+        return tail
+
+    def _coloured(self, scenes: Tensor, rooms: Tensor) -> Tensor:
+        """Convolve with the room and a smooth random microphone curve (up to 8 dB), both in the spectrum."""
+        length = scenes.shape[1] + rooms.shape[1]
+        length = 1 << math.ceil(math.log2(length)) if length % 1000 else length
+        spectrum = torch.fft.rfft(scenes, length) * torch.fft.rfft(rooms, length)
+        curve = torch.randn(len(scenes), 1, 8, generator=self.draw) * 3
+        curve = F.interpolate(curve, spectrum.shape[1], mode="linear", align_corners=True).squeeze(1).clamp(-8, 8)
+        return torch.fft.irfft(spectrum * 10 ** (curve / 20), length)[:, : scenes.shape[1]]
+
+    def _noises(self, shape: torch.Size) -> Tensor:
+        """Pieces of recorded noise (two of three) or coloured noise, each at unit level."""
+        batch, length = shape
+        starts = torch.randint(0, len(self.noise) - length, (batch,), generator=self.draw)
+        pieces = torch.stack([self.noise[s : s + length] for s in starts.tolist()])
+        tilt = self._uniform(batch, 0, 1)  # 0 white, 1 brown
+        frequency = torch.arange(1, length // 2 + 2).unsqueeze(0).float()
+        made = torch.fft.irfft(torch.fft.rfft(torch.randn(batch, length, generator=self.draw)) * frequency**-tilt, length)
+        made = torch.where(self._uniform(batch, 0, 1) < 0.67, pieces, made)
+        return made / made.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-4)

@@ -1,0 +1,92 @@
+"""Recordings for training, read once from folders and kept in memory as 16-bit samples.
+
+The folder is laid out like this, words in the layout of Speech Commands:
+
+    DIR/words/train/<corpus>/<word>/<speaker>_nohash_<take>.wav
+    DIR/speech/train/<source>/<name>.wav
+    DIR/noise/train/<source>/<name>.wav
+
+A part of the words and speech is held out of training by a hash of its name: from it come the impostors that the
+product ships for its thresholds (world.npz), which are honest only where the encoder never heard them.
+"""
+
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speakerd.audio.features import SAMPLE_RATE
+from speakerd.audio.files import read_audio
+
+Pcm = NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording of one word: who says it, what it is, and its samples."""
+
+    corpus: str
+    word: str
+    speaker: str
+    samples: Pcm
+
+
+@dataclass
+class Corpora:
+    """Everything found below one data folder, split into what is learned from and what is held out."""
+
+    words: list[Clip] = field(default_factory=list)
+    held_words: list[Clip] = field(default_factory=list)
+    speech: list[Pcm] = field(default_factory=list)
+    held_speech: list[Pcm] = field(default_factory=list)
+    noise: list[Pcm] = field(default_factory=list)
+
+    def classes(self) -> tuple[dict[tuple[str, str], int], dict[tuple[str, str], int]]:
+        """Numbers for the words said often and for those said once or twice, each numbered from 0."""
+        count = Counter((clip.corpus, clip.word) for clip in self.words)
+        often = sorted(word for word, clips in count.items() if clips > 2)
+        seldom = sorted(word for word, clips in count.items() if clips <= 2)
+        return {w: i for i, w in enumerate(often)}, {w: i for i, w in enumerate(seldom)}
+
+
+def is_held_out(name: str, one_in: int) -> bool:
+    return zlib.crc32(name.encode()) % one_in == 0
+
+
+def read_words(folder: Path, corpus: str) -> list[Clip]:
+    """All clips of one corpus in Speech Commands layout."""
+    return [
+        Clip(corpus, path.parent.name, path.name.split("_nohash_")[0], read_pcm(path))
+        for path in sorted(folder.glob("*/*.*"))
+        if not path.parent.name.startswith("_")
+    ]
+
+
+def read_pcm(path: Path) -> Pcm:
+    return np.asarray(np.round(np.clip(read_audio(path), -1, 1) * 32767), np.int16)
+
+
+def read_corpora(data: Path, split: str = "train") -> Corpora:
+    """Read what ``DIR`` holds; a tenth of the words and a seventh of the speech files are held out.
+
+    Raises:
+        FileNotFoundError: no words below ``DIR/words/<split>``.
+    """
+    found = Corpora()
+    for folder in sorted(p for p in (data / "words" / split).glob("*") if p.is_dir()):
+        for clip in read_words(folder, folder.name):
+            held = is_held_out(f"{clip.corpus}/{clip.word}", 10)
+            (found.held_words if held else found.words).append(clip)
+    if not found.words:
+        raise FileNotFoundError(f"no recordings like {data}/words/{split}/<corpus>/<word>/<speaker>_nohash_0.wav")
+    for path in sorted((data / "speech" / split).glob("*/*.*")):
+        (found.held_speech if is_held_out(path.stem, 7) else found.speech).append(read_pcm(path))
+    found.noise = [read_pcm(path) for path in sorted((data / "noise" / split).glob("*/*.*"))]
+    return found
+
+
+def seconds(clips: list[Pcm]) -> float:
+    return sum(map(len, clips)) / SAMPLE_RATE

@@ -1,0 +1,36 @@
+"""What the encoder is asked for: words apart (AM-softmax), and the teacher's view of frames and of words."""
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+
+class AmSoftmax(nn.Module):
+    """Additive-margin softmax over classes (arXiv 1801.05599). With many classes a step sees its own and a sample."""
+
+    def __init__(self, size: int, classes: int, margin: float, scale: float = 24.0, sample: int = 4000) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(classes, size) * 0.1)
+        self.margin, self.scale, self.sample = margin, scale, sample
+
+    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        weight = self.weight
+        if len(weight) > self.sample:
+            kept = torch.zeros(len(weight), dtype=torch.bool)
+            kept[torch.randperm(len(weight))[: self.sample]] = True
+            kept[labels] = True
+            labels = (torch.cumsum(kept, 0) - 1)[labels]
+            weight = weight[kept]
+        cosine = embeddings @ F.normalize(weight, dim=1).T
+        cosine = cosine - self.margin * F.one_hot(labels, len(weight))
+        return F.cross_entropy(self.scale * cosine, labels)
+
+
+def frame_distillation(predicted: Tensor, target: Tensor) -> Tensor:
+    """1 - cosine, plus a tenth of the squared error, over (batch, frames, 96)."""
+    return 1 - F.cosine_similarity(predicted, target, dim=2).mean() + 0.1 * F.mse_loss(predicted, target)
+
+
+def word_distillation(predicted: Tensor, target: Tensor) -> Tensor:
+    """1 - cosine over (words, 96)."""
+    return 1 - F.cosine_similarity(predicted, target, dim=1).mean()

@@ -1,0 +1,194 @@
+"""Training of the encoder: one loop, read in one sitting.
+
+What to expect (two x86 cores): see models/card.md. A run writes its log, its checkpoint after every epoch, and goes on
+from the checkpoint when it is started again with the same folder.
+"""
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from speakerd.training.augment import Augment, features, masked
+from speakerd.training.data import Corpora, read_corpora
+from speakerd.training.model import Head, Trunk
+from speakerd.training.objectives import AmSoftmax, frame_distillation, word_distillation
+from speakerd.training.scenes import SCENE, Composition, compose
+from speakerd.training.teacher import LAG, Scale, Targets, Teacher, targets
+
+FRAME = 1280  # samples per trunk frame
+
+
+@dataclass(frozen=True)
+class Recipe:
+    epochs: int = 40
+    compositions: int = 6
+    batch: int = 32
+    rate: float = 2e-3
+    decay: float = 0.01
+    seed: int = 0
+    scenes: int | None = None  # at most so many per composition (for tests)
+
+
+class Student(nn.Module):
+    """The encoder and the parts that only training needs."""
+
+    def __init__(self, often: int, seldom: int) -> None:
+        super().__init__()
+        self.trunk = Trunk()
+        self.head = Head(self.trunk.width)
+        self.frame_view = nn.Linear(self.trunk.width, 96)
+        self.word_view = nn.Linear(96, 96, bias=False)
+        self.often = AmSoftmax(96, often, margin=0.2)
+        self.seldom = AmSoftmax(96, max(1, seldom), margin=0.1)
+
+
+def windows(spans: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The trunk frames of each word, its ends blurred as a segmenter's are: first frame and count, (words,) each."""
+    blur = torch.rand(len(spans), 2, generator=draw)
+    start = spans[:, 1] - (blur[:, 0] * 0.30 - 0.06) * 16000  # up to 240 ms early or 60 ms late
+    end = spans[:, 2] + (blur[:, 1] * 0.30 + 0.02) * 16000  # what the last sound says arrives a little late
+    first = (start / FRAME).floor().long().clamp(0, SCENE // FRAME - 3)
+    last = (end / FRAME).floor().long().clamp(max=SCENE // FRAME)
+    return first, (last - first).clamp(min=3)
+
+
+def gather(frames: Tensor, scene: Tensor, first: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """Runs of trunk frames padded to the longest: (words, longest, width) and their mask."""
+    steps = torch.arange(int(count.max()))
+    mask = (steps < count.unsqueeze(1)).float()
+    at = (first.unsqueeze(1) + steps).clamp(max=frames.shape[1] - 1)
+    return frames[scene.unsqueeze(1), at], mask
+
+
+def loss_of(
+    student: Student, pcm: Tensor, spans: Tensor, frame_target: Tensor, word_target: Tensor, augment: Augment
+) -> tuple[Tensor, dict[str, float]]:
+    with torch.no_grad():
+        heard = masked(features(augment(pcm.float() / 32768)), augment.draw)
+    frames, _ = student.trunk(heard)
+    first, count = windows(spans, augment.draw)
+    embedding = student.head(*gather(frames, spans[:, 0], first, count))
+    predicted = student.frame_view(frames[:, LAG : LAG + frame_target.shape[1]])
+    parts = {
+        "frames": frame_distillation(predicted, frame_target[:, : predicted.shape[1]]),
+        "words": 3 * word_distillation(student.word_view(embedding), word_target),
+    }
+    for name, column in (("often", 3), ("seldom", 4)):
+        known = spans[:, column] >= 0
+        if known.any():
+            parts[name] = 0.5 * getattr(student, name)(embedding[known], spans[known, column])
+    return torch.stack(list(parts.values())).sum(), {name: float(part.detach()) for name, part in parts.items()}
+
+
+def learning_rate(step: int, steps: int, peak: float) -> float:
+    """Linear over the first 300 steps, then half a cosine down to a hundredth."""
+    done = step / max(1, steps)
+    return peak * min(1.0, (step + 1) / 300) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+
+
+class Run:
+    """A folder with everything of one training run: compositions, checkpoint, log."""
+
+    def __init__(self, data: Path, teacher: Path, folder: Path, recipe: Recipe) -> None:
+        self.folder, self.recipe = folder, recipe
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(recipe.seed)
+        self.say(f"reading {data}")
+        self.corpora: Corpora = read_corpora(data)
+        self.teacher = Teacher(teacher)
+        often, seldom = self.corpora.classes()
+        self.say(
+            f"{len(self.corpora.words)} clips of {len(often)} words and {len(seldom)} words said once; held out: "
+            f"{len(self.corpora.held_words)} clips, {len(self.corpora.held_speech)} pieces of speech"
+        )
+        self.student = Student(len(often), len(seldom))
+        self.augment = Augment(
+            torch.from_numpy(np.concatenate(self.corpora.noise).astype(np.float32) / 32768), recipe.seed
+        )
+
+    def say(self, line: str) -> None:
+        stamped = f"{time.strftime('%H:%M:%S')} {line}"
+        print(stamped, flush=True)
+        with (self.folder / "log.txt").open("a") as log:
+            log.write(stamped + "\n")
+
+    def composition(self, number: int) -> tuple[Composition, Targets]:
+        """A composition and what the teacher says of it; made once and kept (the samples are mapped, not read)."""
+        pcm, kept, scale = (self.folder / name for name in (f"pcm-{number}.npy", f"targets-{number}.npz", "scale.npz"))
+        if not kept.exists():
+            made = compose(self.corpora, self.recipe.seed * 1000 + number, self.recipe.scenes)
+            target, fitted = targets(self.teacher, made, Scale(**np.load(scale)) if scale.exists() else None)
+            np.savez(scale, **asdict(fitted))  # fitted on the first composition, then the same for all
+            np.save(pcm, made.pcm)
+            np.savez(kept, spans=made.spans, frames=target.frames, words=target.words)
+        stored = np.load(kept)
+        scenes = Composition(np.load(pcm, mmap_mode="r"), stored["spans"], [])
+        return scenes, Targets(stored["frames"], stored["words"])
+
+    def train(self) -> None:
+        """Train to the end of the recipe, from the checkpoint where there is one."""
+        recipe, student = self.recipe, self.student
+        optimizer = torch.optim.AdamW(student.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
+        checkpoint = self.folder / "checkpoint.pt"
+        step, epoch = 0, 0
+        if checkpoint.exists():
+            stored = torch.load(checkpoint, weights_only=True)
+            student.load_state_dict(stored["student"])
+            optimizer.load_state_dict(stored["optimizer"])
+            step, epoch = stored["step"], stored["epoch"]
+            self.say(f"going on after epoch {epoch}")
+        for epoch in range(epoch, recipe.epochs):
+            began = time.monotonic()
+            composition, target = self.composition(epoch % recipe.compositions)
+            batches = np.random.default_rng(epoch).permutation(len(composition.pcm))
+            batches = batches[: max(1, len(batches) // recipe.batch) * recipe.batch]
+            chunks = np.array_split(batches, max(1, len(batches) // recipe.batch))
+            prepared = time.monotonic() - began
+            totals: dict[str, float] = {}
+            student.train()
+            for chunk in chunks:
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate(step, recipe.epochs * len(chunks), recipe.rate)
+                loss, parts = loss_of(student, *batch_of(composition, target, chunk), self.augment)
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(student.parameters(), 5.0)
+                optimizer.step()
+                step += 1
+                for name, value in parts.items():
+                    totals[name] = totals.get(name, 0.0) + value / len(chunks)
+                if step % 50 == 0:
+                    took = time.monotonic() - began - prepared
+                    self.say(f"  step {step} loss {float(loss.detach()):.3f} ({took:.0f} s into epoch {epoch + 1})")
+            torch.save(
+                {"student": student.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "epoch": epoch + 1},
+                checkpoint.with_suffix(".new"),
+            )
+            checkpoint.with_suffix(".new").replace(checkpoint)
+            line = {"epoch": epoch + 1, "seconds": round(time.monotonic() - began), "composing": round(prepared)}
+            self.say(json.dumps(line | {name: round(value, 4) for name, value in totals.items()}))
+
+
+def batch_of(
+    composition: Composition, target: Targets, chunk: NDArray[np.int64]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Scenes by number: samples, spans (scene renumbered from 0), frame targets, word targets."""
+    place = np.full(len(composition.pcm), -1)
+    place[chunk] = np.arange(len(chunk))
+    inside = place[composition.spans[:, 0]] >= 0
+    spans = composition.spans[inside].astype(np.int64)
+    word_target = target.words[spans[:, 5]]
+    spans[:, 0] = place[spans[:, 0]]
+    return (
+        torch.from_numpy(composition.pcm[chunk]),
+        torch.from_numpy(spans),
+        torch.from_numpy(target.frames[chunk].astype(np.float32)),
+        torch.from_numpy(word_target),
+    )
