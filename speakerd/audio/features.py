@@ -57,7 +57,7 @@ class LogMel:
         blocks = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP][:frames] * window()
         spectrum = np.fft.rfft(blocks, FFT)
         energy = np.square(spectrum.real) + np.square(spectrum.imag)
-        return np.log(energy.astype(np.float32) @ mel_matrix() + np.float32(FLOOR))
+        return np.asarray(np.log(energy.astype(np.float32) @ mel_matrix() + np.float32(FLOOR)), np.float32)
 
 
 def log_mel(samples: Samples) -> Features:

@@ -9,9 +9,10 @@ import soundfile
 import soxr
 
 from speakerd.audio.features import SAMPLE_RATE, Samples
+from speakerd.errors import SpeakerdError
 
 
-class AudioFileError(Exception):
+class AudioFileError(SpeakerdError):
     """A file that is not usable audio; the message says why, for the person who gave it."""
 
 

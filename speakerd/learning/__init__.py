@@ -1,0 +1,1 @@
+"""The learning loop: judges takes, turns examples into prototypes and promises, writes versions."""

@@ -1,0 +1,1 @@
+"""What the household taught: kept examples, and versions of everything derived from them, in one SQLite file."""

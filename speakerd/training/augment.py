@@ -79,6 +79,8 @@ class Augment:
         pieces = torch.stack([self.noise[s : s + length] for s in starts.tolist()])
         tilt = self._uniform(batch, 0, 1)  # 0 white, 1 brown
         frequency = torch.arange(1, length // 2 + 2).unsqueeze(0).float()
-        made = torch.fft.irfft(torch.fft.rfft(torch.randn(batch, length, generator=self.draw)) * frequency**-tilt, length)
+        made = torch.fft.irfft(
+            torch.fft.rfft(torch.randn(batch, length, generator=self.draw)) * frequency**-tilt, length
+        )
         made = torch.where(self._uniform(batch, 0, 1) < 0.67, pieces, made)
         return made / made.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-4)

@@ -56,7 +56,9 @@ class Block(nn.Module):
 class Trunk(nn.Module):
     """Features (batch, frames, 40), frames a multiple of 8, to trunk frames (batch, frames / 8, width)."""
 
-    def __init__(self, channels: tuple[int, ...] = (80, 80, 112, 144, 144), kernels: tuple[int, ...] = (5, 7, 7, 5, 3)) -> None:
+    def __init__(
+        self, channels: tuple[int, ...] = (80, 80, 112, 144, 144), kernels: tuple[int, ...] = (5, 7, 7, 5, 3)
+    ) -> None:
         super().__init__()
         self.width = channels[-1]
         strides = (2, 1, 2, 2, 1)

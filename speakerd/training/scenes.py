@@ -57,7 +57,14 @@ def compose(corpora: Corpora, seed: int, limit: int | None = None) -> Compositio
         scene[at : at + len(samples)] += samples
         margin = min(MARGIN, len(samples) // 4)
         spans.append(
-            (len(scenes), at + margin, at + len(samples) - margin, often.get(name, -1), seldom.get(name, -1), len(clips))
+            (
+                len(scenes),
+                at + margin,
+                at + len(samples) - margin,
+                often.get(name, -1),
+                seldom.get(name, -1),
+                len(clips),
+            )
         )
         clips.append(_pcm(samples))
         # half follow closely (clips carry a margin that may overlap), half after a pause
@@ -73,7 +80,9 @@ def _pcm(samples: NDArray[np.float32]) -> Pcm:
 def _perturbed(pcm: Pcm, draw: np.random.Generator, wide: bool) -> NDArray[np.float32]:
     """Another speed and pitch: a little for everybody, more for words that only one or two voices say."""
     factor = float(np.exp(draw.uniform(-0.18, 0.18) if wide else draw.uniform(-0.08, 0.08)))
-    return np.asarray(soxr.resample(pcm.astype(np.float32) / 32768, SAMPLE_RATE, SAMPLE_RATE * factor, quality="QQ"), np.float32)
+    return np.asarray(
+        soxr.resample(pcm.astype(np.float32) / 32768, SAMPLE_RATE, SAMPLE_RATE * factor, quality="QQ"), np.float32
+    )
 
 
 def _levelled(samples: NDArray[np.float32], draw: np.random.Generator) -> NDArray[np.float32]:
@@ -90,7 +99,12 @@ def _quiet(draw: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _fill(
-    scene: NDArray[np.float32], at: int, corpora: Corpora, talk: list[int], draw: np.random.Generator, length: int = SCENE
+    scene: NDArray[np.float32],
+    at: int,
+    corpora: Corpora,
+    talk: list[int],
+    draw: np.random.Generator,
+    length: int = SCENE,
 ) -> int:
     """Lay a piece of running speech from ``at`` on; returns where it ends."""
     if not talk or at >= len(scene) - 1600:

@@ -168,7 +168,12 @@ class Run:
                     took = time.monotonic() - began - prepared
                     self.say(f"  step {step} loss {float(loss.detach()):.3f} ({took:.0f} s into epoch {epoch + 1})")
             torch.save(
-                {"student": student.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "epoch": epoch + 1},
+                {
+                    "student": student.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "step": step,
+                    "epoch": epoch + 1,
+                },
                 checkpoint.with_suffix(".new"),
             )
             checkpoint.with_suffix(".new").replace(checkpoint)

@@ -1,0 +1,158 @@
+"""The gate: finds utterances in 20 ms frames. Enrolment, scoring and the spotter all cut speech with this one.
+
+webrtcvad tells noise from silence better than speech from noise, so a frame counts as speech only if it also stands out
+from a running estimate of the room's own level; that way a fan neither opens the gate nor holds it open.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import webrtcvad
+
+from speakerd.audio.features import SAMPLE_RATE
+from speakerd.events import Samples, Utterance
+
+FRAME = 320  # samples, 20 ms
+SHORTEST, LONGEST = 0.2, 4.0  # seconds that a command can last; what is longer is talk, what is shorter a noise
+
+
+@dataclass(frozen=True)
+class GateSettings:
+    """``aggressiveness`` 0-3 of webrtcvad; pauses and pre-roll in milliseconds."""
+
+    aggressiveness: int = 2
+    hangover_ms: int = 300
+    preroll_ms: int = 300
+
+
+def decibels(samples: Samples) -> float:
+    """Level in dBFS, not below -100."""
+    return 10 * float(np.log10(np.mean(np.square(samples)) + 1e-10))
+
+
+class Room:
+    """The level of the room when nobody speaks, dBFS: falls at once, rises 3 dB a second."""
+
+    MARGIN = 4.0
+    QUIETEST = -72.0
+    LOUDEST_START = -45.0  # a recording that begins in the middle of a word must not take the word for the room
+
+    def __init__(self) -> None:
+        self.level = self.LOUDEST_START
+        self._recent: deque[float] = deque(maxlen=5)
+
+    def stands_out(self, level: float) -> bool:
+        self._recent.append(level)
+        smooth = sum(self._recent) / len(self._recent)
+        self.level = max(self.QUIETEST, min(smooth, self.level + 0.06))
+        return level > self.level + self.MARGIN
+
+
+class Segmenter:
+    """Push frames, get an :class:`Utterance` whenever one has ended."""
+
+    OPEN_FRAMES, OPEN_OF = 3, 5  # so many speech frames of the last so many open the gate
+    AFTER = int(0.2 * SAMPLE_RATE)  # audio kept after the end: what the last sound says arrives late
+
+    def __init__(self, settings: GateSettings | None = None) -> None:
+        settings = settings or GateSettings()
+        self._vad = webrtcvad.Vad(settings.aggressiveness)
+        self._hangover = max(1, settings.hangover_ms // 20)
+        self._preroll = max(1, settings.preroll_ms // 20)
+        self.room = Room()
+        self.level = -100.0
+        self._before: deque[Samples] = deque(maxlen=self._preroll + self.OPEN_OF)
+        self._votes: deque[bool] = deque(maxlen=self.OPEN_OF)
+        self._frames: list[Samples] = []  # of the open utterance, from its pre-roll on
+        self._begin = self._last = 0  # in frames of self._frames: first speech, end of the last speech
+        self._total = 0  # frames of the open utterance, also those that are no longer kept
+        self._count = 0  # frames since the stream began
+        self.open = False
+
+    def push(self, frame: Samples) -> Utterance | None:
+        """Take the next frame, (320,)."""
+        self._count += 1
+        self.level = decibels(frame)
+        pcm = (np.clip(frame, -1, 1) * 32767).astype(np.int16).tobytes()
+        speech = self._vad.is_speech(pcm, SAMPLE_RATE)
+        speech = self.room.stands_out(self.level) and speech
+        if not self.open:
+            self._before.append(frame)
+            self._votes.append(speech)
+            if sum(self._votes) >= self.OPEN_FRAMES:
+                self._opened()
+            return None
+        self._total += 1
+        if self._total <= LONGEST * 50 + self._preroll + self._hangover:
+            self._frames.append(frame)
+        if speech:
+            self._last = self._total
+        return self._closed() if self._total - self._last >= self._hangover else None
+
+    def flush(self) -> Utterance | None:
+        """The stream is over: end the open utterance, if any."""
+        return self._closed() if self.open else None
+
+    def reset(self) -> None:
+        """Forget the open utterance and what preceded it (the stream was interrupted)."""
+        self._close()
+
+    def _opened(self) -> None:
+        self.open = True
+        votes = list(self._votes)
+        self._frames = list(self._before)
+        self._total = self._last = len(self._frames)
+        self._begin = len(self._frames) - len(votes) + votes.index(True)
+        self._votes.clear()
+        self._before.clear()
+
+    def _closed(self) -> Utterance:
+        after = -(-self.AFTER // FRAME)
+        kept = self._frames[: self._last + after]
+        utterance = Utterance(
+            samples=np.concatenate(kept),
+            begin=self._begin * FRAME,
+            end=self._last * FRAME,
+            start=(self._count - self._total + self._begin) * FRAME / SAMPLE_RATE,
+            decided=self._count * FRAME / SAMPLE_RATE,
+        )
+        rest = self._frames[self._last + after :]
+        self._close()
+        self._before.extend(rest)
+        return utterance
+
+    def _close(self) -> None:
+        self.open = False
+        self._frames = []
+        self._votes.clear()
+        self._before.clear()
+
+
+def frames_of(samples: Samples) -> Iterator[Samples]:
+    """Cut a recording into frames, the last one filled up with zeros."""
+    for at in range(0, len(samples), FRAME):
+        frame = samples[at : at + FRAME]
+        yield frame if len(frame) == FRAME else np.pad(frame, (0, FRAME - len(frame)))
+
+
+def utterances(frames: Iterable[Samples], settings: GateSettings | None = None) -> Iterator[Utterance]:
+    """All utterances of a recording."""
+    segmenter = Segmenter(settings)
+    for frame in frames:
+        found = segmenter.push(frame)
+        if found is not None:
+            yield found
+    found = segmenter.flush()
+    if found is not None:
+        yield found
+
+
+def find_utterance(samples: Samples, settings: GateSettings | None = None) -> Utterance | None:
+    """The utterance of a recording that holds one command: the one with the most sound in it, None if nobody speaks."""
+    return max(utterances(frames_of(samples), settings), key=_loudness, default=None)
+
+
+def _loudness(utterance: Utterance) -> float:
+    return float(np.square(utterance.samples[utterance.begin : utterance.end]).sum())

@@ -1,0 +1,126 @@
+"""What all commands share: their options, who answers their requests, how they speak."""
+
+import functools
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import msgspec
+
+from speakerd.config import Config, load
+from speakerd.control.messages import Known, Request, Snapshot
+from speakerd.control.service import Service
+from speakerd.control.socket import SYSTEM_SOCKET, answers, ask, socket_of
+from speakerd.errors import SpeakerdError
+from speakerd.store.knowledge import Knowledge
+
+if TYPE_CHECKING:
+    from speakerd.house import Mind
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass
+class Session:
+    """One call of the program. ``state`` None: the system's daemon if it runs, else the user's own state."""
+
+    state_option: Path | None
+    config_path: Path | None
+    json: bool
+
+    @cached_property
+    def config(self) -> Config:
+        return load(self.config_path)
+
+    @cached_property
+    def state(self) -> Path:
+        """The folder that a command works on when no daemon answers for it."""
+        if self.state_option is not None:
+            return self.state_option.absolute()
+        if "STATE_DIRECTORY" in os.environ:  # started by systemd
+            return Path(os.environ["STATE_DIRECTORY"])
+        base = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
+        return Path(base) / "speakerd"
+
+    @cached_property
+    def daemon(self) -> Path | None:
+        """The socket of the daemon to ask, None where none runs."""
+        usual = [] if self.state_option or "STATE_DIRECTORY" in os.environ else [SYSTEM_SOCKET]
+        return next((path for path in [*usual, socket_of(self.state)] if answers(path)), None)
+
+    @cached_property
+    def mind(self) -> "Mind":
+        from speakerd.house import Mind
+
+        return Mind.load(self.config)
+
+    def ask(self, request: Request) -> Iterator[dict[str, Any]]:
+        """Answered by the running daemon, else here."""
+        if self.daemon is not None:
+            return ask(self.daemon, request)
+        return self.here().ask(request)
+
+    def here(self) -> Service:
+        """A service in this process, with the microphone to itself."""
+        from contextlib import closing, contextmanager
+
+        from speakerd.audio.microphone import Microphone
+
+        @contextmanager
+        def ears() -> Iterator[Any]:
+            audio = self.config.audio
+            with closing(Microphone(audio.device, audio.channel)) as microphone:
+                yield iter(microphone)
+
+        household = self.mind.household(self.state, self.config)
+        return Service(household, ears, self.config.enrolment.takes, lambda: {"running": False})
+
+    def knowledge(self) -> Knowledge:
+        """What is known, for a command that recognises by itself."""
+        (snapshot,) = self.ask(Known())
+        return msgspec.convert(snapshot, Snapshot).knowledge()
+
+    def say(self, item: dict[str, Any], words: str | None = None) -> None:
+        """One line: JSON if asked for, else the words (None: nothing)."""
+        if self.json:
+            line = json.dumps(item, ensure_ascii=False)
+        elif words is None:
+            return
+        else:
+            line = words
+        print(line, flush=True)
+
+
+def common(command: F) -> F:
+    """Adds --state, --config and --json, and hands the command a :class:`Session`; errors for people end with 1."""
+
+    @click.option("--state", type=click.Path(path_type=Path), help="Folder of what was taught.")
+    @click.option("--config", type=click.Path(path_type=Path), help="Settings (YAML).")
+    @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+    @functools.wraps(command)
+    def wrapped(state: Path | None, config: Path | None, as_json: bool, **options: Any) -> None:
+        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+        try:
+            command(Session(state, config, as_json), **options)
+        except SpeakerdError as error:
+            fail(str(error))
+        except BrokenPipeError:  # whoever read our lines has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    return wrapped  # type: ignore[return-value]
+
+
+def fail(message: str) -> None:
+    click.echo(f"speakerd: {message}", err=True)
+    raise SystemExit(1)
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

@@ -1,0 +1,140 @@
+"""``speakerd run``, ``listen``, ``score``: everything that recognises."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from speakerd.audio.files import AudioFileError, read_audio
+from speakerd.audio.segmenter import FRAME, LONGEST, SHORTEST, find_utterance
+from speakerd.audio.sources import FileSource, PcmSource, Source
+from speakerd.cli.common import Session, common
+from speakerd.config import Config
+from speakerd.control.messages import Watch
+from speakerd.control.service import shown
+from speakerd.control.socket import socket_of
+from speakerd.errors import SpeakerdError
+from speakerd.events import Detection, Samples, Utterance
+from speakerd.house import gate_settings
+from speakerd.recognition.scoring import Matcher
+
+INPUT = click.Path(path_type=Path, allow_dash=True)
+
+
+@click.command()
+@click.option("--input", "given", type=INPUT, help="A file, or - for raw PCM on stdin, instead of the microphone.")
+@common
+def run(session: Session, given: Path | None) -> None:
+    """The daemon: listen, act on what is heard, answer the other commands."""
+    import os
+
+    from speakerd.daemon import Daemon
+
+    socket = socket_of(session.state)
+    if "RUNTIME_DIRECTORY" in os.environ:  # under systemd, whatever the state is
+        socket = Path(os.environ["RUNTIME_DIRECTORY"]) / "control.sock"
+    Daemon(session.config_path, session.state, socket, lambda config: _source(given, config)).run()
+
+
+@click.command()
+@click.argument("given", metavar="[FILE]", required=False, type=INPUT)
+@click.option("--all", "everything", is_flag=True, help="Also what came close and was not accepted.")
+@common
+def listen(session: Session, given: Path | None, everything: bool) -> None:
+    """Print commands as they are heard: by the microphone, in FILE, or in raw 16 kHz 16-bit PCM on stdin (-)."""
+    if given is None and session.daemon is not None:
+        for item in session.ask(Watch(everything)):
+            session.say(item, _words(item))
+        return
+    from speakerd.listening.loop import Loop
+    from speakerd.listening.spotter import Spotter
+
+    knowledge = session.knowledge()
+    if not knowledge.commands:
+        logging.warning("nothing has been taught yet; begin with: speakerd enroll NAME")
+    mind = session.mind
+    spotter = Spotter(mind.encoder, mind.world, gate_settings(session.config), knowledge)
+
+    def heard(detection: Detection) -> None:
+        if detection.accepted or everything:
+            session.say(shown(detection), _words(shown(detection)))
+
+    source = _source(given, session.config)
+    try:
+        Loop(source, spotter).run(heard)
+    except KeyboardInterrupt:
+        source.close()
+
+
+@click.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--list", "listing", type=click.File(encoding="utf-8"), help="A file with one path a line.")
+@common
+def score(session: Session, files: tuple[Path, ...], listing: Any) -> None:
+    """How recordings of one utterance each compare with all commands."""
+    paths = [str(path) for path in files] + [line.rstrip("\n") for line in listing or () if line.strip()]
+    if not paths:
+        raise click.UsageError("give FILEs, or --list LISTFILE")
+    knowledge = session.knowledge()
+    if not knowledge.commands:
+        raise SpeakerdError("nothing has been taught yet; begin with: speakerd enroll NAME")
+    mind = session.mind
+    matcher = Matcher(mind.world, knowledge.commands)
+    faults = 0
+    for path in paths:
+        try:
+            samples = read_audio(Path(path))
+        except AudioFileError as error:
+            faults += 1
+            session.say({"file": path, "error": str(error)}, f"{path}: {error}")
+            continue
+        utterance, reason = _spoken(samples, session.config)
+        match = matcher.match(mind.encoder.embed(utterance))
+        assert match is not None  # commands are known
+        item = {
+            "file": path,
+            "command": match.command,
+            "score": round(match.score, 4),
+            "accepted": match.accepted and reason is None,
+            "threshold": round(match.threshold, 4),
+            "scores": {name: round(value, 4) for name, value in match.scores.items()},
+            "reason": reason,
+        }
+        verdict = "accepted" if item["accepted"] else reason or "not accepted"
+        session.say(item, f"{path}: {match.command} {match.score:.2f} (threshold {match.threshold:.2f}) {verdict}")
+    if faults:
+        raise SystemExit(1)
+
+
+def _spoken(samples: Samples, config: Config) -> tuple[Utterance, str | None]:
+    """The utterance of a recording, and why the spotter would not take it for a command, whatever it scores."""
+    found = find_utterance(samples, gate_settings(config))
+    if found is None:
+        samples = samples[: int(LONGEST * 16000)]
+        whole = np.pad(samples, (0, max(0, FRAME - len(samples))))
+        return Utterance(whole, 0, len(whole), 0.0, len(whole) / 16000), "no speech found"
+    if found.seconds < SHORTEST:
+        return found, f"too short ({found.seconds:.2f} s of speech)"
+    if found.seconds > LONGEST:
+        room = len(found.samples)
+        return Utterance(
+            found.samples, found.begin, room, found.start, found.decided
+        ), f"too long ({found.seconds:.1f} s)"
+    return found, None
+
+
+def _source(given: Path | None, config: Config) -> Source:
+    if given is None:
+        from speakerd.audio.microphone import Microphone
+
+        return Microphone(config.audio.device, config.audio.channel)
+    return PcmSource(sys.stdin.buffer) if str(given) == "-" else FileSource(given)
+
+
+def _words(item: dict[str, Any]) -> str:
+    verdict = "" if item["accepted"] else "  not accepted"
+    who = f"  by {item['speaker']}" if item["speaker"] else ""
+    return f"{item['time']:9.2f} s  {item['command']}  {item['score']:.2f} (threshold {item['threshold']:.2f}){who}{verdict}"

@@ -1,0 +1,102 @@
+"""``speakerd commands``, ``forget``, ``rename``, ``history``, ``undo``, ``rollback``."""
+
+import time
+from typing import Any
+
+import click
+
+from speakerd.cli.common import Session, common, percent
+from speakerd.control.messages import Forget, History, Rename, Rollback, Undo, summary
+
+
+@click.command()
+@common
+def commands(session: Session) -> None:
+    """What is known, and what to expect of it."""
+    known = [summary(command) for command in session.knowledge().commands]
+    if not known and not session.json:
+        print("Nothing has been taught yet. Begin with: speakerd enroll NAME")
+        return
+    if session.json:
+        for item in known:
+            session.say(item)
+        return
+    _table(
+        ["command", "examples", "threshold", "false accepts / h of talk", "misses", "action", ""],
+        [
+            [
+                item["command"], str(item["examples"]), f"{item['threshold']:.2f}", f"{item['expected_fa_per_hour']:.2g}",
+                percent(item["expected_frr"]), item["action"] or "", "over budget" if item["over_budget"] else "",
+            ]
+            for item in known
+        ],
+    )  # fmt: skip
+
+
+@click.command()
+@click.argument("name")
+@click.option("--erase", is_flag=True, help="Leave no trace of it, at once; this cannot be undone.")
+@common
+def forget(session: Session, name: str, erase: bool) -> None:
+    """Forget a command. For 30 days `undo` or `rollback` bring it back."""
+    for item in session.ask(Forget(name, erase)):
+        session.say(item, f"{name}: erased" if erase else f"{name}: forgotten. `speakerd undo` brings it back")
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new")
+@common
+def rename(session: Session, old: str, new: str) -> None:
+    """Give a command another name."""
+    for item in session.ask(Rename(old, new)):
+        session.say(item, f"{old} is now called {item['command']}")
+
+
+@click.command()
+@common
+def history(session: Session) -> None:
+    """Every change, the newest first."""
+    items = list(session.ask(History()))
+    if session.json:
+        for item in items:
+            session.say(item)
+        return
+    rows = [
+        [
+            f"{item['version']}{' *' if item['current'] else ''}",
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(item["made"])),
+            item["change"],
+            ", ".join(item["commands"]),
+        ]
+        for item in items
+    ]
+    _table(["version", "when", "what", "known then"], rows)
+
+
+@click.command()
+@common
+def undo(session: Session) -> None:
+    """Take the last change back; once more, the one before."""
+    for item in session.ask(Undo()):
+        session.say(item, item["change"])
+
+
+@click.command()
+@click.argument("version", type=int)
+@common
+def rollback(session: Session, version: int) -> None:
+    """Bring back an older VERSION (`history` lists them)."""
+    for item in session.ask(Rollback(version)):
+        session.say(item, f"back to version {version}")
+
+
+def _table(heads: list[str], rows: list[list[Any]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*heads, box=box.SIMPLE)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table, markup=False)

@@ -1,0 +1,99 @@
+"""``speakerd enroll``: teach a command, by microphone or from files."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from speakerd.audio.files import AudioFileError, read_audio
+from speakerd.cli.common import Session, common, percent
+from speakerd.control.messages import Enroll, Recording, Teach
+
+
+@click.command()
+@click.argument("name")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--replace", is_flag=True, help="Begin anew instead of adding examples.")
+@click.option("--action", help="Name of the action (from the settings) that the command sets off.")
+@click.option("--speaker", help="Who says it in these examples.")
+@click.option("--takes", type=click.IntRange(1, 10), help="How often to say it (microphone).")
+@common
+def enroll(
+    session: Session, name: str, files: tuple[Path, ...], replace: bool, action: str | None, speaker: str | None,
+    takes: int | None,
+) -> None:  # fmt: skip
+    """Teach the command NAME: say it some times into the microphone, or give recordings of it."""
+    if action is not None and session.daemon is None and action not in session.config.outputs.actions:
+        known = ", ".join(session.config.outputs.actions) or "none"
+        click.echo(f"note: the settings have no action {action!r} yet (known: {known})", err=True)
+    if files:
+        request: Enroll | Teach = Enroll(name, [_recording(path) for path in files], replace, action, speaker)
+    else:
+        request = Teach(name, takes, replace, action, speaker)
+    meter = _Meter(session)
+    for item in session.ask(request):
+        if "example" in item:
+            if files or session.json:
+                session.say(item, f"  {item['example']}: {_verdict(item)}")
+        elif "command" in item:
+            meter.end()
+            session.say(item, _learned(item))
+        else:
+            meter.show(item, name)
+
+
+def _recording(path: Path) -> Recording:
+    try:
+        return Recording(str(path), read_audio(path).astype("<f4").tobytes())
+    except AudioFileError as error:
+        return Recording(str(path), b"", str(error))
+
+
+def _verdict(item: dict[str, Any]) -> str:
+    if not item["accepted"]:
+        return f"refused: {item['reason']}"
+    return f"taken, with a doubt: {item['reason']}" if item["reason"] else "taken"
+
+
+def _learned(item: dict[str, Any]) -> str:
+    lines = [
+        f"{item['command']}: learned, {item['examples']} example{'s' if item['examples'] > 1 else ''}. "
+        f"Expected: misses {percent(item['expected_frr'])}, "
+        f"{item['expected_fa_per_hour']:.2g} false accepts per hour of talk."
+    ]
+    if item["advice"]:
+        lines.append(f"  {item['advice']}")
+    return "\n".join(lines)
+
+
+class _Meter:
+    """Guides through a lesson: what to do, a level meter, each take's verdict. To stderr where stdout is for JSON."""
+
+    def __init__(self, session: Session) -> None:
+        self._console: Any = None
+        self._live: Any = None
+        self._session = session
+
+    def show(self, item: dict[str, Any], name: str) -> None:
+        if self._console is None:
+            from rich.console import Console
+            from rich.live import Live
+
+            self._console = Console(stderr=self._session.json)
+            self._live = Live("", console=self._console, transient=True, refresh_per_second=10)
+            self._live.start()
+        if "take" in item:
+            self._console.print(f"Say “{name}”  ({item['take']} of {item['of']})", markup=False)
+        elif "level" in item:
+            filled = max(0, min(40, round((item["level"] + 70) / 60 * 40)))
+            mark = "speech" if item["speech"] else ""
+            self._live.update(f"  {'█' * filled}{'░' * (40 - filled)} {item['level']:.0f} dB {mark}")
+        elif item.get("heard"):
+            doubt = f" (but {item['reason']})" if item["reason"] else ""
+            self._console.print(f"  heard{doubt}", markup=False)
+        else:
+            self._console.print(f"  not taken: {item['reason']}", markup=False)
+
+    def end(self) -> None:
+        if self._live is not None:
+            self._live.stop()

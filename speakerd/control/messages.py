@@ -1,0 +1,154 @@
+"""Requests and replies, one JSON object a line on the socket. A request is answered by any number of items, then by
+one end: done or failed."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from speakerd.store.knowledge import Command, Knowledge
+
+
+class Recording(msgspec.Struct, frozen=True):
+    """Decoded audio: 16 kHz mono float32 samples, little-endian; or, where the client could not decode it, why."""
+
+    source: str
+    samples: bytes
+    fault: str | None = None
+
+
+class _Request(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    pass
+
+
+class Enroll(_Request, frozen=True):
+    """Teach from recordings."""
+
+    name: str
+    recordings: list[Recording]
+    replace: bool = False
+    action: str | None = None
+    speaker: str | None = None
+
+
+class Teach(_Request, frozen=True):
+    """Teach by the microphone, in a lesson."""
+
+    name: str
+    takes: int | None = None
+    replace: bool = False
+    action: str | None = None
+    speaker: str | None = None
+
+
+class Forget(_Request, frozen=True):
+    name: str
+    erase: bool = False
+
+
+class Rename(_Request, frozen=True):
+    old: str
+    new: str
+
+
+class History(_Request, frozen=True):
+    pass
+
+
+class Undo(_Request, frozen=True):
+    pass
+
+
+class Rollback(_Request, frozen=True):
+    version: int
+
+
+class Known(_Request, frozen=True):
+    """What is known, to be used by the client itself: answered by one :class:`Snapshot`."""
+
+
+class Watch(_Request, frozen=True):
+    """Every detection from now on, until the client hangs up. ``all``: the rejected ones too."""
+
+    all: bool = False
+
+
+class Status(_Request, frozen=True):
+    pass
+
+
+Request = Enroll | Teach | Forget | Rename | History | Undo | Rollback | Known | Watch | Status
+
+
+class Item(msgspec.Struct, frozen=True, tag=True):
+    value: dict[str, Any]
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    pass
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    message: str
+
+
+Reply = Item | Done | Failed
+
+
+class CommandPicture(msgspec.Struct, frozen=True):
+    """A command without its examples; prototypes as float32 bytes, one row for each of ``speakers``."""
+
+    name: str
+    action: str | None
+    threshold: float
+    expected_fa_per_hour: float
+    expected_frr: float
+    over_budget: bool
+    prototypes: bytes
+    speakers: list[str | None]
+    examples: list[int]
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    version: int
+    encoder: str
+    commands: list[CommandPicture]
+
+    @classmethod
+    def of(cls, knowledge: Knowledge) -> "Snapshot":
+        return cls(knowledge.version, knowledge.encoder, [_picture(command) for command in knowledge.commands])
+
+    def knowledge(self) -> Knowledge:
+        return Knowledge(
+            self.version,
+            self.encoder,
+            tuple(
+                Command(
+                    c.name, c.action, c.threshold, c.expected_fa_per_hour, c.expected_frr, c.over_budget,
+                    np.frombuffer(c.prototypes, np.float32).reshape(len(c.speakers), -1), tuple(c.speakers),
+                    tuple(c.examples),
+                )
+                for c in self.commands
+            ),
+        )  # fmt: skip
+
+
+def _picture(c: Command) -> CommandPicture:
+    return CommandPicture(
+        c.name, c.action, c.threshold, c.expected_fa_per_hour, c.expected_frr, c.over_budget, c.prototypes.tobytes(),
+        list(c.speakers), list(c.examples),
+    )  # fmt: skip
+
+
+def summary(command: Command) -> dict[str, Any]:
+    """A command as ``speakerd commands --json`` shows it."""
+    return {
+        "command": command.name,
+        "examples": len(command.examples),
+        "threshold": round(command.threshold, 4),
+        "expected_fa_per_hour": float(f"{command.expected_fa_per_hour:.3g}"),
+        "expected_frr": round(command.expected_frr, 3),
+        "over_budget": command.over_budget,
+        "action": command.action,
+        "speakers": sorted({speaker for speaker in command.speakers if speaker is not None}),
+    }

@@ -1,0 +1,152 @@
+"""Answers requests: the same in the daemon and in a command that works on a folder of state itself."""
+
+import queue
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from speakerd.control.messages import (
+    Enroll, Forget, History, Known, Rename, Request, Rollback, Snapshot, Status, Teach, Undo, Watch, summary,
+)  # fmt: skip
+from speakerd.errors import SpeakerdError
+from speakerd.events import Detection, Samples, Waiting
+from speakerd.learning.household import Household
+from speakerd.learning.lesson import LessonOver, Level, Prompt, lesson
+from speakerd.learning.takes import Take, judge_recording
+from speakerd.store.knowledge import Command, tidy_name
+
+Ears = Callable[[], AbstractContextManager[Iterator[Samples | Waiting]]]
+Items = Iterator[dict[str, Any]]
+
+
+class Service:
+    """``ears`` opens the microphone for a lesson; ``status`` tells what a daemon knows of itself."""
+
+    def __init__(self, household: Household, ears: Ears, takes: int, status: Callable[[], dict[str, Any]]) -> None:
+        self._household, self._ears, self.takes, self._status = household, ears, takes, status
+        self._watchers: list[queue.Queue[Detection]] = []
+        self.teaching = False
+
+    def ask(self, request: Request) -> Items:
+        """Do what is asked, giving items as they come.
+
+        Raises:
+            SpeakerdError: it could not be done; nothing was changed.
+        """
+        match request:
+            case Enroll():
+                yield from self._enroll(request)
+            case Teach():
+                yield from self._teach(request)
+            case Forget(name, erase):
+                self._household.forget(name, erase)
+                yield {"forgotten": name, "erased": erase}
+            case Rename(old, new):
+                yield summary(self._household.rename(old, new))
+            case History():
+                yield from (msgspec.to_builtins(version) for version in self._household.history())
+            case Undo():
+                yield {"change": self._household.undo()}
+            case Rollback(version):
+                self._household.rollback(version)
+                yield {"version": version}
+            case Known():
+                yield msgspec.to_builtins(Snapshot.of(self._household.knowledge))
+            case Watch(everything):
+                yield from self._watch(everything)
+            case Status():
+                yield self._status()
+
+    def detected(self, detection: Detection) -> None:
+        """Tell whoever watches."""
+        for watcher in self._watchers:
+            if not watcher.full():
+                watcher.put_nowait(detection)
+
+    def _enroll(self, request: Enroll) -> Items:
+        gate = self._household.settings.gate
+        tidy_name(request.name)
+        takes = [
+            Take(r.source, None, r.fault)
+            if r.fault
+            else judge_recording(r.source, np.frombuffer(r.samples, "<f4"), gate)
+            for r in request.recordings
+        ]
+        yield from self._learn(request, takes)
+
+    def _teach(self, request: Teach) -> Items:
+        tidy_name(request.name)
+        if self.teaching:
+            raise LessonOver("another lesson is going on; try again when it is over")
+        self.teaching = True
+        try:
+            takes: list[Take] = []
+            with self._ears() as frames:
+                for event in lesson(frames, request.takes or self.takes, self._household.settings.gate):
+                    match event:
+                        case Prompt(number, of):
+                            yield {"take": number, "of": of}
+                        case Level(dbfs, is_open):
+                            yield {"level": round(dbfs, 1), "speech": is_open}
+                        case Take():
+                            takes.append(event)
+                            yield {"heard": event.accepted, "reason": event.reason}
+            yield from self._learn(request, takes)
+        finally:
+            self.teaching = False
+
+    def _learn(self, request: Enroll | Teach, takes: list[Take]) -> Items:
+        """Per take what became of it, then the command. Where no take could be used, that is said before the error."""
+        if not any(take.accepted for take in takes):
+            yield from (_told(take, take.reason) for take in takes)
+        command, doubts, confusable = self._household.enroll(
+            request.name, takes, request.replace, request.action, request.speaker
+        )
+        remaining = iter(doubts)
+        yield from (_told(take, next(remaining) or None if take.accepted else take.reason) for take in takes)
+        yield summary(command) | {"confusable_with": confusable, "advice": advice(command, confusable)}
+
+    def _watch(self, everything: bool) -> Items:
+        heard: queue.Queue[Detection] = queue.Queue(100)
+        self._watchers = [*self._watchers, heard]
+        try:
+            while True:
+                try:
+                    detection = heard.get(timeout=5)
+                except queue.Empty:
+                    yield {}  # finds out whether anybody is still there
+                    continue
+                if detection.accepted or everything:
+                    yield shown(detection)
+        finally:
+            self._watchers = [watcher for watcher in self._watchers if watcher is not heard]
+
+
+def shown(detection: Detection) -> dict[str, Any]:
+    """A detection as ``speakerd listen --json`` shows it."""
+    return {
+        "id": detection.id,
+        "time": round(detection.time, 3),
+        "start": round(detection.start, 3),
+        "command": detection.command,
+        "score": round(detection.score, 4),
+        "threshold": round(detection.threshold, 4),
+        "accepted": detection.accepted,
+        "speaker": detection.speaker,
+    }
+
+
+def advice(command: Command, confusable: list[str]) -> str | None:
+    """What would make a command more dependable, None if nothing needs to."""
+    if confusable:
+        return f"sounds like {', '.join(confusable)}: choose words that differ more, or teach both more examples"
+    if command.over_budget:
+        return "to keep false accepts within the budget it needs more examples, or a longer or more distinct phrase"
+    return None
+
+
+def _told(take: Take, reason: str | None) -> dict[str, Any]:
+    return {"example": take.source, "accepted": take.accepted, "reason": reason}

@@ -1,0 +1,140 @@
+"""The daemon's socket, both ends: newline-delimited JSON on a unix socket that the owner's group may use."""
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from speakerd.control.messages import Done, Failed, Item, Reply, Request
+from speakerd.control.service import Service
+from speakerd.errors import SpeakerdError
+
+log = logging.getLogger(__name__)
+
+SYSTEM_STATE = Path("/var/lib/speakerd")
+SYSTEM_SOCKET = Path("/run/speakerd/control.sock")
+LARGEST_REQUEST = 64 * 1024 * 1024  # forty examples of ten seconds
+
+
+class NoDaemon(SpeakerdError):
+    """Nobody listens on the socket."""
+
+
+def socket_of(state: Path) -> Path:
+    """Where the daemon on a folder of state listens: beside the system's state (which is closed to others), else in it."""
+    return SYSTEM_SOCKET if state == SYSTEM_STATE else state / "control.sock"
+
+
+class Server:
+    """Serves requests until closed; each connection has a thread of its own."""
+
+    def __init__(self, path: Path, service: Service) -> None:
+        """Raises:
+        SpeakerdError: the socket cannot be made there.
+        """
+        self._path, self._service = path, service
+        try:
+            path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)  # the state is ours, so whoever made it is gone
+            self._socket = socket.socket(socket.AF_UNIX)
+            with _short(path) as name:
+                self._socket.bind(name)
+            path.chmod(0o660)
+            self._socket.listen(8)
+        except OSError as error:
+            raise SpeakerdError(f"{path}: cannot listen for commands here: {error.strerror}") from error
+        threading.Thread(target=self._accept, name="control", daemon=True).start()
+
+    def close(self) -> None:
+        self._path.unlink(missing_ok=True)
+        self._socket.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), name="request", daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as lines, contextlib.suppress(BrokenPipeError, ConnectionError):
+            while line := lines.readline(LARGEST_REQUEST):
+                for reply in self._answers(line):
+                    connection.sendall(msgspec.json.encode(reply) + b"\n")
+
+    def _answers(self, line: bytes) -> Iterator[Reply]:
+        try:
+            request: Request = msgspec.json.decode(line, type=Request)
+            for item in self._service.ask(request):
+                yield Item(item)
+            yield Done()
+        except SpeakerdError as error:
+            yield Failed(str(error))
+        except msgspec.MsgspecError as error:
+            yield Failed(f"not a request that this speakerd knows: {error}")
+        except Exception as error:
+            log.exception("a request failed")
+            yield Failed(f"speakerd failed over this request ({error!r}); its log says more")
+
+
+def ask(path: Path, request: Request) -> Iterator[dict[str, Any]]:
+    """Ask the daemon that listens on ``path``.
+
+    Raises:
+        NoDaemon: nobody listens there, or this user may not speak to it.
+        SpeakerdError: what the daemon answered.
+    """
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            with _short(path) as name:
+                connection.connect(name)
+        except PermissionError as error:
+            raise NoDaemon(
+                f"{path}: this user may not speak to the daemon. Join its group: sudo usermod -aG speakerd $USER, "
+                "then log in again"
+            ) from error
+        except OSError as error:
+            raise NoDaemon(f"no speakerd is running on {path}") from error
+        connection.sendall(msgspec.json.encode(request) + b"\n")
+        with connection.makefile("rb") as lines:
+            for line in lines:
+                reply: Reply = msgspec.json.decode(line, type=Reply)
+                match reply:
+                    case Item(value):
+                        if value:
+                            yield value
+                    case Failed(message):
+                        raise SpeakerdError(message)
+                    case Done():
+                        return
+    raise SpeakerdError("the daemon went away before it had answered; `journalctl -u speakerd` may say why")
+
+
+def answers(path: Path) -> bool:
+    """Whether a daemon listens on ``path`` (True also where this user may not speak to it)."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            with _short(path) as name:
+                connection.connect(name)
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+    return True
+
+
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """The path of a socket in less than the 108 bytes that the kernel allows, however long it is."""
+    folder = os.open(path.parent, os.O_PATH)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)

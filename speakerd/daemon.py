@@ -1,0 +1,138 @@
+"""The daemon: owns the microphone and its state, wires the rooms together, reloads, stops."""
+
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from speakerd import __version__
+from speakerd.audio.sources import Source
+from speakerd.config import Config, ConfigError, load
+from speakerd.control.service import Service
+from speakerd.control.socket import Server
+from speakerd.events import Detection, Samples, Waiting
+from speakerd.house import Mind, gate_settings, learning_settings
+from speakerd.listening.loop import Loop
+from speakerd.listening.spotter import Spotter
+from speakerd.notify import Watchdog, notify, notify_reloading
+from speakerd.outputs import Outputs
+from speakerd.store.store import Ownership
+
+log = logging.getLogger(__name__)
+
+
+class Daemon:
+    """One running speaker. ``open_source`` gives the source for a configuration; it is asked again after a reload."""
+
+    def __init__(
+        self, config_path: Path | None, state: Path, socket: Path, open_source: Callable[[Config], Source]
+    ) -> None:
+        """Claim the state, load the models, open the socket.
+
+        Raises:
+            SpeakerdError: any of it could not be done.
+        """
+        self._config_path, self._open_source = config_path, open_source
+        self.config = load(config_path)
+        self._ownership = Ownership(state)
+        self._mind = Mind.load(self.config)
+        self._household = self._mind.household(state, self.config)
+        self._household.prune()
+        self._outputs = Outputs(self.config.outputs)
+        self._watchdog = Watchdog()
+        self._started = time.time()
+        self._heard = self._rejected = 0
+        self._stopping = self._reloading = False
+        self._begin_listening()
+        self._service = Service(self._household, self._tap, self.config.enrolment.takes, self._status)
+        self._household.changed = self._spotter_knows
+        self._server = Server(socket, self._service)
+
+    def run(self) -> None:
+        """Listen until told to stop (SIGTERM, SIGINT) or the source ends; SIGHUP reads the configuration again."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.stop())
+        signal.signal(signal.SIGHUP, lambda *_: self.reload())
+        known = len(self._household.knowledge.commands)
+        log.info("listening for %d command%s", known, "" if known == 1 else "s")
+        notify("READY=1", f"STATUS=listening for {known} commands")
+        try:
+            while True:
+                self._loop.run(self._detected, self._watchdog.fed)
+                if self._stopping or not self._reloading:
+                    break
+                self._reload()
+        finally:
+            notify("STOPPING=1")
+            self._server.close()
+            self._outputs.close(5)
+            self._ownership.release()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._source.close()
+
+    def reload(self) -> None:
+        self._reloading = True
+        self._source.close()
+
+    def _begin_listening(self) -> None:
+        self._source = self._open_source(self.config)
+        self._spotter = Spotter(
+            self._mind.encoder, self._mind.world, gate_settings(self.config), self._household.knowledge
+        )
+        self._loop = Loop(self._source, self._spotter)
+
+    def _spotter_knows(self) -> None:
+        self._spotter.know(self._household.knowledge)
+
+    def _reload(self) -> None:
+        """Take over a changed configuration; a faulty one is told of, and the present one stays."""
+        notify_reloading()
+        self._reloading = False
+        try:
+            config = load(self._config_path)
+        except ConfigError as error:
+            log.error("the configuration was not taken over:\n%s", error)
+        else:
+            if config.recognition != self.config.recognition:
+                log.warning("recognition.models takes effect when the daemon is started anew")
+            self.config = config
+            self._outputs.close(5)
+            self._outputs = Outputs(config.outputs)
+            self._service.takes = config.enrolment.takes
+            self._household.recalibrate(learning_settings(config))
+            log.info("configuration read again")
+        self._begin_listening()
+        notify("READY=1")
+
+    def _detected(self, detection: Detection) -> None:
+        self._service.detected(detection)
+        if detection.accepted:
+            self._heard += 1
+            self._outputs.send(detection)
+        else:
+            self._rejected += 1
+            log.debug("not accepted: %s", detection)
+
+    @contextmanager
+    def _tap(self) -> Iterator[Iterator[Samples | Waiting]]:
+        with self._loop.tap() as frames:
+            yield frames
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "speakerd": __version__,
+            "encoder": self._mind.encoder.name,
+            "up_seconds": round(time.time() - self._started),
+            "commands": len(self._household.knowledge.commands),
+            "version": self._household.knowledge.version,
+            "heard_seconds": round(self._loop.frames * 0.02, 1),
+            "level_dbfs": round(self._loop.level, 1),
+            "waiting": self._loop.waiting,
+            "detections": self._heard,
+            "rejected": self._rejected,
+        }

@@ -1,0 +1,48 @@
+"""Open-set figures: closed-set accuracy, accuracy at a false accept rate, AUROC, and intervals over draws."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over draws and the bounds of its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def interval(values: list[float], seed: int = 0) -> Interval:
+    """Percentile bootstrap over draws."""
+    array = np.asarray(values, float)
+    picks = np.random.default_rng(seed).integers(0, len(array), (2000, len(array)))
+    low, high = np.quantile(array[picks].mean(axis=1), [0.025, 0.975])
+    return Interval(float(array.mean()), float(low), float(high))
+
+
+def threshold_at(negatives: Vector, rate: float) -> float:
+    """The lowest threshold (accept at or above) that accepts at most ``rate`` of the negatives."""
+    ordered = np.sort(negatives)[::-1]
+    allowed = int(np.floor(rate * len(ordered)))
+    return float(np.nextafter(ordered[allowed], np.inf)) if allowed < len(ordered) else float(ordered[-1])
+
+
+def accuracy_at(scores: Vector, right: NDArray[np.bool_], negatives: Vector, rate: float) -> float:
+    """Share of queries accepted *and* named correctly, at the threshold that accepts ``rate`` of the negatives."""
+    return float(np.mean((scores >= threshold_at(negatives, rate)) & right))
+
+
+def auroc(positives: Vector, negatives: Vector) -> float:
+    """Probability that a query scores above a negative; ties count half."""
+    ordered = np.sort(negatives)
+    below = np.searchsorted(ordered, positives, "left")
+    ties = np.searchsorted(ordered, positives, "right") - below
+    return float(np.mean(below + 0.5 * ties) / len(ordered))

@@ -1,0 +1,101 @@
+"""Thresholds that are promises: how often a command may be heard wrongly, and how often it will be missed.
+
+The false accept rate at a threshold comes from the scores that shipped impostors reach against the command, and beyond
+the largest of them from an exponential tail fitted to the top (peaks over threshold). The false reject rate comes from
+how commands taught from so many examples score in general, moved by what this command's own examples score when each
+is left out in turn: three examples alone could only say 0, 1/3, 2/3 or 1.
+"""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speakerd.recognition.scoring import prototypes, scores
+from speakerd.recognition.world import Matrix, World
+
+TALK_HOURS = 4.0  # a day's television and conversation within hearing; a budget a day is spent on these
+TAIL = 0.02  # the share of impostors that the tail is fitted to
+
+Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """False accepts a day for the whole speaker, and the false reject rate that no command may be pushed above."""
+
+    false_accepts_per_day: float = 1.0
+    highest_frr: float = 0.3
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A threshold and what to expect of it. ``expected_fa_per_hour`` is per hour of talk; ``over_budget`` where keeping
+    the budget would have meant missing the command too often."""
+
+    threshold: float
+    expected_fa_per_hour: float
+    expected_frr: float
+    over_budget: bool
+
+
+class Impostors:
+    """The false accept rate of a command as a function of its threshold."""
+
+    def __init__(self, scores: Scores, per_hour: float) -> None:
+        self._ordered = np.sort(scores)[::-1]
+        self._per_hour = per_hour
+        self._top = max(10, int(TAIL * len(scores)))
+        self._base = float(self._ordered[self._top])
+        self._excess = max(1e-4, float((self._ordered[: self._top] - self._base).mean()))
+
+    def rate(self, threshold: float) -> float:
+        """Expected false accepts per hour of talk."""
+        if threshold <= self._base:
+            return self._per_hour * float(np.mean(self._ordered >= threshold))
+        share = self._top / len(self._ordered)
+        return self._per_hour * share * float(np.exp(-(threshold - self._base) / self._excess))
+
+    def threshold(self, rate: float) -> float:
+        """The threshold that is expected to let ``rate`` false accepts per hour of talk through."""
+        share = self._top / len(self._ordered)
+        if rate >= self._per_hour * share:
+            place = min(len(self._ordered) - 1, int(rate / self._per_hour * len(self._ordered)))
+            return float(self._ordered[place])
+        return self._base + self._excess * float(np.log(self._per_hour * share / rate))
+
+
+def own_scores(world: World, whitened: Matrix, speakers: list[str | None]) -> Scores:
+    """What each example (examples, dimension) scores against the others: (examples,); empty for a single one."""
+    found = []
+    for i in range(len(whitened)) if len(whitened) > 1 else ():
+        rest = np.arange(len(whitened)) != i
+        matrix, _ = prototypes(whitened[rest], [s for s, kept in zip(speakers, rest, strict=True) if kept])
+        found.append(scores(world, whitened[i : i + 1], matrix, world.nearness(matrix)).max())
+    return np.array(found, np.float32)
+
+
+def expected_scores(world: World, own: Scores, examples: int) -> NormalDist:
+    """The distribution of scores that the command's next utterances will have."""
+    last = len(world.genuine)
+    general = world.genuine[min(examples, last) - 1]
+    if len(own) == 0:
+        return NormalDist(general.mean, float(np.hypot(general.between, general.within)))
+    # left-one-out scores come from prototypes of one example fewer: raise them by what that example is worth
+    fewer = world.genuine[min(examples - 1, last) - 1]
+    observed = float(own.mean()) + general.mean - fewer.mean
+    # they share most of their examples, so they count as half as many
+    precision, weight = general.between**-2, len(own) / 2 * general.within**-2
+    mean = (precision * general.mean + weight * observed) / (precision + weight)
+    return NormalDist(mean, float(np.sqrt(general.within**2 + 1 / (precision + weight))))
+
+
+def promise(world: World, prototype: Matrix, own: Scores, examples: int, share: float, highest_frr: float) -> Promise:
+    """The threshold for a command that may spend ``share`` false accepts per hour of talk."""
+    against = scores(world, world.impostors, prototype, world.nearness(prototype)).max(axis=1)
+    impostors = Impostors(against, world.impostors_per_hour)
+    genuine = expected_scores(world, own, examples)
+    kept, limit = impostors.threshold(share), genuine.inv_cdf(highest_frr)
+    threshold = min(kept, limit)
+    return Promise(threshold, impostors.rate(threshold), genuine.cdf(threshold), kept > limit)

@@ -1,0 +1,261 @@
+"""The household's commands: everything that changes them goes through here, and each change is one version."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from speakerd.audio.files import from_flac, to_flac
+from speakerd.audio.segmenter import GateSettings
+from speakerd.errors import SpeakerdError
+from speakerd.events import Embedding, Utterance
+from speakerd.learning.calibration import TALK_HOURS, Budget, expected_scores, own_scores, promise
+from speakerd.learning.takes import Take
+from speakerd.recognition.encoder import Encoder
+from speakerd.recognition.scoring import prototypes, scores
+from speakerd.recognition.world import World, unit
+from speakerd.store.knowledge import Command, Example, Knowledge, Version, name_key, same_name, tidy_name
+from speakerd.store.store import Store
+
+MOST_EXAMPLES = 40
+
+
+class EnrolmentError(SpeakerdError):
+    """Nothing was learned; the message says why."""
+
+
+@dataclass(frozen=True)
+class LearningSettings:
+    gate: GateSettings = GateSettings()
+    budget: Budget = Budget()
+    keep_audio: bool = True
+
+
+class Household:
+    """Teach, forget, rename, undo. Safe to use from several threads; ``knowledge`` is replaced, never changed."""
+
+    def __init__(self, store: Store, encoder: Encoder, world: World, settings: LearningSettings) -> None:
+        self._store, self._encoder, self._world = store, encoder, world
+        self.settings = settings
+        self._lock = threading.Lock()
+        self.changed: Callable[[], None] = lambda: None  # called after every change, before whoever made it is told
+        self.knowledge: Knowledge = self._of_this_encoder(store.knowledge())
+
+    def prune(self) -> None:
+        """Let go of what was forgotten more than 30 days ago."""
+        self._store.prune()
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with self._lock:
+            yield
+            self.changed()
+
+    def enroll(
+        self, name: str, takes: Sequence[Take], replace: bool = False, action: str | None = None, who: str | None = None
+    ) -> tuple[Command, list[str], list[str]]:
+        """Learn ``name`` from accepted takes (refused ones are passed over).
+
+        Returns:
+            The command, the doubt about each accepted take ("" for none), and the commands it may be confused with.
+
+        Raises:
+            EnrolmentError: no take was accepted, or the command has all the examples it can have.
+            BadName, StoreError: as they say.
+        """
+        name = tidy_name(name)
+        kept = [take.utterance for take in takes if take.utterance is not None]
+        if not kept:
+            raise EnrolmentError(f"{name}: no example could be used, nothing was changed")
+        doubts = [take.reason for take in takes if take.utterance is not None]
+        vectors = [self._encoder.embed(utterance) for utterance in kept]
+        known = self.knowledge.find(name)
+        before = [] if known is None or replace else self._store.examples(known.examples)
+        if len(before) + len(kept) > MOST_EXAMPLES:
+            raise EnrolmentError(
+                f"{name} has {len(before)} examples and can have {MOST_EXAMPLES}: begin anew with --replace"
+            )
+        doubts = [
+            doubt or self._unlike_the_others(vector, [v for j, v in enumerate(vectors) if j != i], before)
+            for i, (doubt, vector) in enumerate(zip(doubts, vectors, strict=True))
+        ]
+        sources = [take.source for take in takes if take.utterance is not None]
+        new = [
+            self._example(utterance, vector, source, who, doubt)
+            for utterance, vector, source, doubt in zip(kept, vectors, sources, doubts, strict=True)
+        ]
+        count = f"{len(new)} example{'s' if len(new) > 1 else ''}"
+        change = f"{name}: taught anew from {count}" if replace and known else f"{name}: learned {count}"
+
+        def update(now: Knowledge) -> list[Command]:
+            old = now.find(name)
+            members = () if old is None or replace else old.examples
+            fresh = tuple(-1 - i for i in range(len(new)))
+            label = old.name if old else name
+            kept_action = action or (old.action if old else None)
+            grown = Command(label, kept_action, 0, 0, 0, False, np.zeros((0, 0), np.float32), (), members + fresh)
+            return self._derived([c for c in now.commands if c is not old] + [grown], new)
+
+        with self._changing():
+            self.knowledge = self._store.write(change, update, new)
+            command = self.knowledge.find(name)
+        assert command is not None
+        return command, [doubt or "" for doubt in doubts], self.confusable(command)
+
+    def forget(self, name: str, erase: bool = False) -> None:
+        """Forget a command; ``undo`` brings it back for 30 days. ``erase`` leaves no trace of it, at once and for good.
+
+        Raises:
+            EnrolmentError: there is no such command.
+        """
+        with self._changing():
+            known = self.knowledge.find(name)
+            past = self._store.past_name(name) if erase else None
+            if known is None and past is None:
+                raise self._unknown(name)
+            if known is not None:
+                self.knowledge = self._store.write(
+                    f"{known.name}: forgotten",
+                    lambda now: self._derived([c for c in now.commands if not same_name(c.name, name)], []),
+                )
+            if erase:
+                self._store.erase(known.name if known else past or name)
+                self.knowledge = self._store.knowledge()
+
+    def rename(self, old: str, new: str) -> Command:
+        """Raises:
+        EnrolmentError: there is no ``old``, or ``new`` is another command.
+        """
+        new = tidy_name(new)
+        with self._changing():
+            known, other = self._known(old), self.knowledge.find(new)
+            if other is not None and name_key(new) != name_key(old):
+                raise EnrolmentError(f"{new} is a command already; forget it first, or choose another name")
+
+            def update(now: Knowledge) -> list[Command]:
+                return [replace(c, name=new, id=None) if same_name(c.name, old) else c for c in now.commands]
+
+            self.knowledge = self._store.write(f"{known.name}: now called {new}", update)
+            return self._known(new)
+
+    def undo(self) -> str:
+        """Take the last change back; returns what was undone, in words."""
+        with self._changing():
+            self.knowledge = self._of_this_encoder(self._store.undo())
+            return self._store.history()[0].change
+
+    def rollback(self, version: int) -> None:
+        with self._changing():
+            self.knowledge = self._of_this_encoder(self._store.rollback(version))
+
+    def history(self) -> list[Version]:
+        return self._store.history()
+
+    def recalibrate(self, settings: LearningSettings) -> None:
+        """Take over other settings; thresholds follow a changed budget, in a version of their own."""
+        with self._changing():
+            moved = settings.budget != self.settings.budget
+            self.settings = settings
+            if moved and self.knowledge.commands:
+                self.knowledge = self._store.write(
+                    "thresholds for a new budget", lambda now: self._derived(list(now.commands), [])
+                )
+
+    def confusable(self, command: Command) -> list[str]:
+        """Names of the commands that an utterance of this one might be taken for, or the other way round."""
+        found = []
+        for other in self.knowledge.commands:
+            if other.name != command.name and min(self._lead(command, other), self._lead(other, command)) < 0:
+                found.append(other.name)
+        return found
+
+    # -- deriving
+
+    def _derived(self, commands: list[Command], new: list[Example]) -> list[Command]:
+        """Prototypes and promises of all commands. One that comes out as it was keeps its ``id``."""
+        share = self.settings.budget.false_accepts_per_day / TALK_HOURS / max(1, len(commands))
+        return [self._trained(command, new, share) for command in commands]
+
+    def _trained(self, command: Command, new: list[Example], share: float) -> Command:
+        examples = [new[-1 - e] if e < 0 else self._store.examples([e])[0] for e in command.examples]
+        vectors = [example.embedding for example in examples if example.embedding is not None]
+        whitened = self._world.whiten(np.stack(vectors))
+        speakers = [example.speaker for example in examples]
+        matrix, whose = prototypes(whitened, speakers)
+        own = own_scores(self._world, whitened, speakers)
+        kept = promise(self._world, matrix, own, len(examples), share, self.settings.budget.highest_frr)
+        trained = Command(
+            command.name, command.action, kept.threshold, kept.expected_fa_per_hour, kept.expected_frr,
+            kept.over_budget, matrix, whose, command.examples, command.id,
+        )  # fmt: skip
+        return (
+            trained if command.id is not None and trained.threshold == command.threshold else replace(trained, id=None)
+        )
+
+    def _example(
+        self, utterance: Utterance, vector: Embedding, source: str, who: str | None, doubt: str | None
+    ) -> Example:
+        audio = to_flac(utterance.samples) if self.settings.keep_audio else None
+        return Example(vector, source, utterance.begin, utterance.end, who, doubt, audio)
+
+    def _unlike_the_others(self, vector: Embedding, beside: list[Embedding], before: list[Example]) -> str | None:
+        others = beside + [example.embedding for example in before if example.embedding is not None]
+        if not others:
+            return None
+        whitened = self._world.whiten(np.stack([vector, *others]))
+        matrix = unit(whitened[1:].mean(axis=0, keepdims=True))
+        score = float(scores(self._world, whitened[:1], matrix, self._world.nearness(matrix)).max())
+        usual = self._world.genuine[min(len(others), len(self._world.genuine)) - 1]
+        if score < usual.mean - 2 * float(np.hypot(usual.between, usual.within)):
+            return "unlike the other examples: was it the same command, said completely?"
+        return None
+
+    def _lead(self, command: Command, other: Command) -> float:
+        """How far the command's next utterances are expected to score above what they score as ``other``, less two
+        deviations; below 0: now and then they will be taken for the other."""
+        examples = self._store.examples(command.examples)
+        whitened = self._world.whiten(np.stack([e.embedding for e in examples if e.embedding is not None]))
+        own = own_scores(self._world, whitened, [e.speaker for e in examples])
+        genuine = expected_scores(self._world, own, len(examples))
+        as_other = scores(self._world, whitened, other.prototypes, self._world.nearness(other.prototypes)).max(axis=1)
+        return genuine.mean - float(as_other.mean()) - 2 * genuine.stdev
+
+    def _known(self, name: str) -> Command:
+        command = self.knowledge.find(name)
+        if command is None:
+            raise self._unknown(name)
+        return command
+
+    def _unknown(self, name: str) -> EnrolmentError:
+        names = ", ".join(c.name for c in self.knowledge.commands) or "none yet"
+        return EnrolmentError(f"{name} is not a known command. Known: {names}")
+
+    # -- another encoder
+
+    def _of_this_encoder(self, knowledge: Knowledge) -> Knowledge:
+        """Knowledge of the encoder in use: after a model update everything is derived again from the kept audio."""
+        if knowledge.encoder == self._encoder.id or not knowledge.commands:
+            return knowledge
+        usable: list[Command] = []
+        lost: list[Command] = []
+        for command in knowledge.commands:
+            members = tuple(e.id for e in self._embedded_again(command) if e.id is not None)
+            (usable if members else lost).append(replace(command, examples=members, id=None))
+        change = f"derived again for the encoder {self._encoder.name}"
+        if lost:
+            change += "; without audio, to be taught again: " + ", ".join(c.name for c in lost)
+        return self._store.write(change, lambda now: self._derived(usable, []))
+
+    def _embedded_again(self, command: Command) -> Iterator[Example]:
+        for example in self._store.examples(command.examples):
+            assert example.id is not None
+            audio = self._store.audio(example.id)
+            if example.embedding is None and audio is not None:
+                utterance = Utterance(from_flac(audio), example.begin, example.end, 0.0, 0.0)
+                vector = self._encoder.embed(utterance)
+                self._store.add_embedding(example.id, vector)
+                yield replace(example, embedding=vector)
+            elif example.embedding is not None:
+                yield example

@@ -1,0 +1,62 @@
+"""A lesson: somebody says a command some times into the microphone, and is told about each take."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from speakerd.audio.segmenter import GateSettings, Segmenter
+from speakerd.errors import SpeakerdError
+from speakerd.events import Samples, Waiting
+from speakerd.learning.takes import Take, judge
+
+PATIENCE = 20.0  # seconds of silence after which a lesson ends
+
+
+class LessonOver(SpeakerdError):
+    """A lesson that came to nothing: nobody spoke, or the microphone went away. Nothing was learned."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Time to say it: take ``number`` of ``of``."""
+
+    number: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Level:
+    """What the microphone hears, dBFS, five times a second; ``open``: it is taken for speech."""
+
+    dbfs: float
+    open: bool
+
+
+def lesson(frames: Iterable[Samples | Waiting], takes: int, gate: GateSettings) -> Iterator[Prompt | Level | Take]:
+    """Hear ``takes`` good takes in ``frames``.
+
+    Raises:
+        LessonOver: nobody spoke for 20 s, or there is no sound to hear.
+    """
+    segmenter = Segmenter(gate)
+    accepted, heard, since = 0, 0, 0.0
+    yield Prompt(1, takes)
+    for frame in frames:
+        if isinstance(frame, Waiting):
+            raise LessonOver(f"no microphone: {frame.reason}. Nothing was learned")
+        utterance = segmenter.push(frame)
+        heard, since = heard + 1, 0.0 if segmenter.open else since + 0.02
+        if heard % 10 == 0:
+            yield Level(segmenter.level, segmenter.open)
+        if since > PATIENCE:
+            raise LessonOver(
+                f"heard nobody speak for {PATIENCE:.0f} s, {accepted} of {takes} takes. Nothing was learned"
+            )
+        if utterance is None:
+            continue
+        take = judge("microphone", utterance)
+        accepted += take.accepted
+        yield take
+        if accepted == takes:
+            return
+        yield Prompt(accepted + 1, takes)
+    raise LessonOver(f"the sound ended after {accepted} of {takes} takes. Nothing was learned")

@@ -1,0 +1,63 @@
+"""Judging a take: is there one utterance in it, of a length a command can have, and how good is it?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from speakerd.audio.features import SAMPLE_RATE
+from speakerd.audio.segmenter import LONGEST, SHORTEST, GateSettings, decibels, find_utterance
+from speakerd.events import Samples, Utterance
+
+LONGEST_FILE = 10.0  # seconds
+
+
+@dataclass(frozen=True)
+class Take:
+    """A judged take. Refused: ``utterance`` is None and ``reason`` says why; accepted: ``reason`` is a doubt or None."""
+
+    source: str
+    utterance: Utterance | None
+    reason: str | None
+
+    @property
+    def accepted(self) -> bool:
+        return self.utterance is not None
+
+
+def judge_recording(source: str, samples: Samples, settings: GateSettings) -> Take:
+    """Find the utterance in a recording (samples,) and judge it."""
+    seconds = len(samples) / SAMPLE_RATE
+    if seconds > LONGEST_FILE:
+        return Take(source, None, f"{seconds:.0f} s long; an example holds one utterance, in at most 10 s")
+    utterance = find_utterance(samples, settings)
+    if utterance is None:
+        return Take(source, None, f"no speech found in {seconds:.1f} s (loudest {_loudest(samples):.0f} dBFS)")
+    return judge(source, utterance)
+
+
+def judge(source: str, utterance: Utterance) -> Take:
+    """Refuse what cannot be a command; say a doubt about what may be a poor example."""
+    if utterance.seconds < SHORTEST:
+        return Take(source, None, f"too short: {utterance.seconds:.2f} s of speech, at least {SHORTEST} s are needed")
+    if utterance.seconds > LONGEST:
+        return Take(
+            source, None, f"too long: {utterance.seconds:.1f} s of speech, at most {LONGEST:.0f} s are possible"
+        )
+    return Take(source, utterance, _doubt(utterance))
+
+
+def _doubt(utterance: Utterance) -> str | None:
+    speech = utterance.samples[utterance.begin : utterance.end]
+    if float(np.mean(np.abs(speech) >= 0.99)) > 0.002:
+        return "clipped: the microphone is overdriven; speak softer or turn its gain down"
+    level = decibels(speech)
+    if level < -50:
+        return f"very quiet ({level:.0f} dBFS): come closer or turn the gain up"
+    around = np.concatenate([utterance.samples[: utterance.begin], utterance.samples[utterance.end :]])
+    if len(around) >= SAMPLE_RATE // 10 and level - decibels(around) < 10:
+        return f"noisy: speech is only {max(0.0, level - decibels(around)):.0f} dB above the room"
+    return None
+
+
+def _loudest(samples: Samples) -> float:
+    return 20 * float(np.log10(np.abs(samples).max(initial=0) + 1e-5))

@@ -1,0 +1,118 @@
+"""The encoder: a streaming trunk and a pooling head, run by onnxruntime on one thread.
+
+``encoder.onnx`` turns feature frames (1, frames, 40), frames a multiple of 8, and a state into trunk frames, one every
+80 ms, and the next state. ``pool.onnx`` turns runs of trunk frames into unit embeddings. Both carry their format, name,
+rate, hop, dimension and a common id, so that embeddings of different encoders are never compared.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from speakerd.audio.features import HOP, MELS, SAMPLE_RATE, LogMel
+from speakerd.errors import SpeakerdError
+from speakerd.events import Embedding, Samples, Utterance
+
+FORMAT = "1"
+STRIDE = 8  # feature frames per trunk frame
+FRAME = HOP * STRIDE  # samples per trunk frame, 80 ms
+BUNDLED = Path(__file__).resolve().parents[2] / "models"
+
+# How much around the speech is pooled: what the encoder was trained on, give or take.
+BEFORE, AFTER = int(0.08 * SAMPLE_RATE), int(0.16 * SAMPLE_RATE)
+
+Array = NDArray[np.float32]
+
+
+class ModelError(SpeakerdError):
+    """A model file that is missing, damaged, or made for another version; the message says what to do."""
+
+
+class Encoder:
+    """The network of one models folder. Safe to share between threads; holds no state of a stream."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load both graphs.
+
+        Raises:
+            ModelError: a file is missing, not a model, of another format, or the two do not belong together.
+        """
+        self._trunk, about = _load(folder / "encoder.onnx")
+        self._pool, other = _load(folder / "pool.onnx")
+        if about.get("id") != other.get("id"):
+            raise ModelError(f"{folder}: encoder.onnx and pool.onnx were not made together; install both again")
+        self.name, self.id, self.dimension = about["name"], about["id"], int(about["dimension"])
+        (self._state_size,) = self._trunk.get_inputs()[1].shape[1:]
+
+    def stream(self) -> "TrunkStream":
+        return TrunkStream(self)
+
+    def advance(self, features: Array, state: Array) -> tuple[Array, Array]:
+        """Trunk frames (frames / 8, width) of ``features`` (frames, 40) and the next state."""
+        frames, state = self._trunk.run(None, {"features": features[None], "state": state})
+        return frames[0], state
+
+    def first_state(self) -> Array:
+        return np.zeros((1, self._state_size), np.float32)
+
+    def pool(self, runs: list[Array]) -> Array:
+        """Unit embeddings (runs, dimension) of runs of trunk frames, (frames, width) each."""
+        longest = max(map(len, runs))
+        frames = np.zeros((len(runs), longest, runs[0].shape[1]), np.float32)
+        mask = np.zeros((len(runs), longest), np.float32)
+        for i, run in enumerate(runs):
+            frames[i, : len(run)] = run
+            mask[i, : len(run)] = 1
+        (out,) = self._pool.run(None, {"frames": frames, "mask": mask})
+        return np.asarray(out, np.float32)
+
+    def embed(self, utterance: Utterance) -> Embedding:
+        """The embedding (dimension,) of an utterance heard alone: nothing before its pre-roll plays a part."""
+        room = -(-max(len(utterance.samples), utterance.end + AFTER) // FRAME) * FRAME
+        samples = np.pad(utterance.samples, (0, room - len(utterance.samples)))
+        frames = self.stream().push(samples)
+        first = max(0, utterance.begin - BEFORE) // FRAME
+        last = max((utterance.end + AFTER) // FRAME, first + 3)
+        return np.asarray(self.pool([frames[first:last]])[0], np.float32)
+
+
+class TrunkStream:
+    """The trunk advanced as samples arrive; any split of a recording gives the same frames to within 1e-4."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._mel = LogMel()
+        self._state = encoder.first_state()
+        self._rest: Array = np.zeros((0, MELS), np.float32)
+
+    def push(self, samples: Samples) -> Array:
+        """Trunk frames that ``samples`` complete: (frames, width), possibly none."""
+        features = np.concatenate([self._rest, self._mel.push(samples)])
+        whole = len(features) // STRIDE * STRIDE
+        self._rest = features[whole:]
+        if whole == 0:
+            return np.zeros((0, 0), np.float32)
+        frames, self._state = self._encoder.advance(features[:whole], self._state)
+        return frames
+
+
+def _load(path: Path) -> tuple[onnxruntime.InferenceSession, dict[str, str]]:
+    if not path.exists():
+        raise ModelError(f"{path} is missing: reinstall speakerd, or set recognition.models to a folder that has it")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # a few hundred kilobytes are used; the arena would keep megabytes
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has a family of exceptions of its own
+        raise ModelError(f"{path} is not a model that can be run: {str(error).splitlines()[0]}") from error
+    about = session.get_modelmeta().custom_metadata_map
+    if about.get("format") != FORMAT:
+        raise ModelError(
+            f"{path} is of format {about.get('format', 'unknown')}, this speakerd reads format {FORMAT}: "
+            "install the models that came with it"
+        )
+    return session, about

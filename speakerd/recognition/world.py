@@ -1,0 +1,101 @@
+"""What the encoder makes of the rest of the world: the space scores live in, and what strangers score there.
+
+Shipped as ``world.npz`` with the encoder it was made by. It holds embeddings of words and pieces of sentences that the
+encoder was not trained on (``cohort``, which scores are taken relative to, and ``impostors``, which thresholds are set
+by), the mean and whitening of that space, and how a command's own utterances score, learned from held-out words.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speakerd.events import Embedding
+from speakerd.recognition.encoder import ModelError
+
+Matrix = NDArray[np.float32]
+NEAREST = 100  # of the cohort, that a score is taken relative to
+
+
+@dataclass(frozen=True)
+class Genuine:
+    """How a command's own utterances score when it was taught from so many examples: mean over commands, deviation of
+    that mean between commands, deviation of single utterances within a command."""
+
+    mean: float
+    between: float
+    within: float
+
+
+@dataclass(frozen=True)
+class World:
+    """See the module. ``mean`` (dimension,), ``whitening`` (dimension, dimension), ``cohort`` and ``impostors``
+    (embeddings, dimension) whitened and unit; ``genuine[k - 1]`` is for k examples; ``impostors_per_hour`` is how many
+    utterances an hour of talk brings."""
+
+    encoder: str
+    mean: Matrix
+    whitening: Matrix
+    cohort: Matrix
+    impostors: Matrix
+    genuine: tuple[Genuine, ...]
+    impostors_per_hour: float
+
+    @classmethod
+    def load(cls, path: Path, encoder: str) -> "World":
+        """Read world.npz.
+
+        Raises:
+            ModelError: missing, damaged, or made by another encoder than ``encoder``.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                found = cls(
+                    str(file["encoder"]),
+                    file["mean"].astype(np.float32),
+                    file["whitening"].astype(np.float32),
+                    file["cohort"].astype(np.float32),
+                    file["impostors"].astype(np.float32),
+                    tuple(Genuine(*map(float, row)) for row in file["genuine"]),
+                    float(file["impostors_per_hour"]),
+                )
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"{path} is missing or damaged ({error}): reinstall speakerd's models") from error
+        if found.encoder != encoder:
+            raise ModelError(f"{path} was made with another encoder than encoder.onnx beside it; install both again")
+        return found
+
+    def save(self, path: Path) -> None:
+        np.savez_compressed(
+            path,
+            encoder=np.array(self.encoder),
+            mean=self.mean,
+            whitening=self.whitening,
+            cohort=self.cohort.astype(np.float16),
+            impostors=self.impostors.astype(np.float16),
+            genuine=np.array([(g.mean, g.between, g.within) for g in self.genuine]),
+            impostors_per_hour=np.array(self.impostors_per_hour),
+        )
+
+    def whiten(self, embeddings: Matrix | Embedding) -> Matrix:
+        """Embeddings (..., dimension) of the encoder to unit vectors of the space that scores live in."""
+        return unit(np.asarray((embeddings - self.mean) @ self.whitening, np.float32))
+
+    def nearness(self, vectors: Matrix) -> NDArray[np.float32]:
+        """How close the nearest strangers are to each of ``vectors`` (n, dimension): (n,) mean cosine."""
+        cosines = vectors @ self.cohort.T
+        nearest = min(NEAREST, cosines.shape[1])
+        top = np.partition(cosines, -nearest, axis=1)[:, -nearest:]
+        return np.asarray(top.mean(axis=1), np.float32)
+
+
+def unit(vectors: Matrix) -> Matrix:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9), np.float32)
+
+
+def whitening_of(embeddings: Matrix, floor: float = 0.03) -> tuple[Matrix, Matrix]:
+    """Mean and whitening matrix from embeddings (n, dimension); small variances are raised by ``floor`` of the mean."""
+    values, vectors = np.linalg.eigh(np.cov(embeddings.T))
+    values = np.maximum(values, 0) + floor * values.mean()
+    return embeddings.mean(axis=0), np.asarray(vectors / np.sqrt(values), np.float32)

@@ -1,0 +1,114 @@
+"""The tables, and opening them: write-ahead log, every confirmed write durable, versions of the layout checked."""
+
+import sqlite3
+from pathlib import Path
+
+from speakerd.errors import SpeakerdError
+
+LAYOUT = 1
+
+# An example is what was said; a trained command is everything derived from its examples at one time and never changes;
+# a version names the trained commands that were known together. Undo and rollback only choose another version.
+_TABLES = """
+CREATE TABLE example (
+    id INTEGER PRIMARY KEY,
+    made REAL NOT NULL,
+    speaker TEXT,
+    source TEXT NOT NULL,       -- file name or 'microphone'
+    doubt TEXT,                 -- why it was accepted with a doubt
+    audio BLOB,                 -- FLAC of the utterance; NULL when the owner keeps no audio
+    begin INTEGER NOT NULL,     -- where in it the speech is, in samples
+    end INTEGER NOT NULL
+);
+CREATE TABLE embedding (
+    example INTEGER NOT NULL REFERENCES example ON DELETE CASCADE,
+    encoder TEXT NOT NULL,      -- the id of the encoder that made it
+    vector BLOB NOT NULL,       -- float32, little-endian
+    PRIMARY KEY (example, encoder)
+) WITHOUT ROWID;
+CREATE TABLE trained (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    action TEXT,
+    threshold REAL NOT NULL,
+    expected_fa_per_hour REAL NOT NULL,
+    expected_frr REAL NOT NULL,
+    over_budget INTEGER NOT NULL,
+    prototypes BLOB NOT NULL,   -- float32 (prototypes, dimension)
+    speakers TEXT NOT NULL      -- JSON list: whose prototype each is, null for everybody's
+);
+CREATE TABLE trained_example (
+    trained INTEGER NOT NULL REFERENCES trained ON DELETE CASCADE,
+    example INTEGER NOT NULL REFERENCES example ON DELETE CASCADE,
+    PRIMARY KEY (trained, example)
+) WITHOUT ROWID;
+CREATE TABLE version (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    parent INTEGER,             -- the version that undo goes back to
+    made REAL NOT NULL,
+    change TEXT NOT NULL,       -- what happened, in words
+    encoder TEXT NOT NULL
+);
+CREATE TABLE version_trained (
+    version INTEGER NOT NULL REFERENCES version ON DELETE CASCADE,
+    trained INTEGER NOT NULL REFERENCES trained ON DELETE CASCADE,
+    PRIMARY KEY (version, trained)
+) WITHOUT ROWID;
+"""
+
+
+class StoreError(SpeakerdError):
+    """The state cannot be read or written; the message says why and what to do. Nothing was changed."""
+
+
+def open_database(folder: Path) -> sqlite3.Connection:
+    """Open, or make, ``folder/speakerd.sqlite``.
+
+    Raises:
+        StoreError: the folder cannot be made or written, the file is damaged or of a newer layout.
+    """
+    path = folder / "speakerd.sqlite"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # autocommit: transactions are begun and ended explicitly; one connection is shared under a lock
+        connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(
+            f"{folder}: cannot keep state here: {error}. Choose another folder with --state DIR"
+        ) from error
+    try:
+        layout = connection.execute("PRAGMA user_version").fetchone()[0]
+        if layout > LAYOUT:
+            raise StoreError(
+                f"{path} is of layout {layout}, this speakerd knows {LAYOUT}: it was written by a newer speakerd. "
+                "Update speakerd, or choose another folder with --state DIR"
+            )
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
+        if layout == 0:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {LAYOUT}; COMMIT;")
+        connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
+    except sqlite3.Error as error:
+        connection.close()
+        raise StoreError(explain(path, error)) from error
+    except StoreError:
+        connection.close()
+        raise
+    return connection
+
+
+def explain(path: Path, error: sqlite3.Error) -> str:
+    """A database error in words that say what to do."""
+    said = str(error)
+    if "readonly" in said or "unable to open" in said:
+        return (
+            f"{path} cannot be written ({said}): check the owner and mode of its folder, or choose another with --state"
+        )
+    if "full" in said:
+        return f"{path}: the disk is full, nothing was changed. Free some space and try again"
+    if "locked" in said:
+        return f"{path} is being written by another speakerd; try again"
+    if "not a database" in said or "malformed" in said:
+        return f"{path} is damaged ({said}). Move it away to begin anew, or restore it from a backup"
+    return f"{path}: {said}"

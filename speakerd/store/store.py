@@ -1,0 +1,286 @@
+"""The store: reads what is known, writes new versions of it, each in one transaction that is on the disk when it
+returns. A power cut leaves the version before or the version after, never something between."""
+
+import fcntl
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speakerd.events import Embedding
+from speakerd.store.knowledge import Command, Example, Knowledge, Version, same_name
+from speakerd.store.schema import StoreError, explain, open_database
+
+Row = tuple[Any, ...]
+
+KEPT_DAYS = 30  # how long what was forgotten or replaced can be brought back
+
+
+class Store:
+    """One folder of state. Safe to use from several threads and beside other processes."""
+
+    def __init__(self, folder: Path, encoder: str) -> None:
+        """Open or make it. ``encoder`` is the id of the encoder in use.
+
+        Raises:
+            StoreError: see :func:`open_database`.
+        """
+        self.folder = folder
+        self.encoder = encoder
+        self._lock = threading.RLock()
+        self._database = open_database(folder)
+
+    def close(self) -> None:
+        self._database.close()
+
+    # -- reading
+
+    def knowledge(self) -> Knowledge:
+        """The current version (version 0, nothing known, in a new store)."""
+        with self._reading():
+            row = self._one("SELECT id, encoder FROM version ORDER BY id DESC LIMIT 1")
+            if row is None:
+                return Knowledge(0, self.encoder)
+            return Knowledge(row[0], row[1], self._commands(row[0]))
+
+    def examples(self, ids: Sequence[int]) -> list[Example]:
+        """Kept examples in the order of ``ids``, without their audio."""
+        query = (
+            "SELECT vector, source, begin, end, speaker, doubt, NULL, id FROM example"
+            " LEFT JOIN embedding ON example = id AND encoder = ? WHERE id = ?"
+        )
+        with self._reading():
+            found = [self._one(query, self.encoder, i) for i in ids]
+        vectors = [None if row is None or row[0] is None else np.frombuffer(row[0], np.float32) for row in found]
+        return [Example(vector, *row[1:]) for vector, row in zip(vectors, found, strict=True) if row is not None]
+
+    def audio(self, example: int) -> bytes | None:
+        """FLAC of an example, None where it was not kept."""
+        with self._reading():
+            row = self._one("SELECT audio FROM example WHERE id = ?", example)
+        return row[0] if row else None
+
+    def history(self) -> list[Version]:
+        """All versions, the newest first."""
+        with self._reading():
+            rows = self._all("SELECT id, made, change FROM version ORDER BY id DESC")
+            names = {row[0]: tuple(c.name for c in self._commands(row[0])) for row in rows}
+        return [Version(id, made, change, names[id], i == 0) for i, (id, made, change) in enumerate(rows)]
+
+    # -- writing
+
+    def write(
+        self, change: str, update: Callable[[Knowledge], Sequence[Command]], new: Sequence[Example] = ()
+    ) -> Knowledge:
+        """A new version. ``update`` is given the current one and returns all commands of the next: unchanged ones as
+        they are, changed ones with ``id`` None; among ``examples`` of these, a negative number -1 - i stands for
+        ``new[i]``, which is stored with them. If it raises, nothing is written."""
+        with self._writing() as now:
+            commands = update(self.knowledge())
+            ids = [self._add_example(example, now) for example in new]
+            parent = self._current()
+            version = self._add_version(parent, change, now)
+            for command in commands:
+                trained = command.id
+                if trained is None:
+                    members = tuple(ids[-1 - e] if e < 0 else e for e in command.examples)
+                    trained = self._add_trained(replace(command, examples=members))
+                self._run("INSERT INTO version_trained VALUES (?, ?)", version, trained)
+        return self.knowledge()
+
+    def add_embedding(self, example: int, embedding: Embedding) -> None:
+        """What the encoder in use makes of an example that another one has seen before."""
+        with self._writing():
+            self._run("INSERT OR REPLACE INTO embedding VALUES (?, ?, ?)", example, self.encoder, _bytes(embedding))
+
+    def undo(self) -> Knowledge:
+        """Bring back what was known before the last change; again, what was known before that.
+
+        Raises:
+            StoreError: there is nothing before.
+        """
+        with self._writing() as now:
+            current = self._current()
+            row = None if current is None else self._one("SELECT parent, change FROM version WHERE id = ?", current)
+            if row is None:
+                raise StoreError("there is nothing to undo")
+            parent, change = row
+            before = self._one("SELECT parent FROM version WHERE id = ?", parent)
+            if parent is not None and before is None:
+                raise StoreError(f"what was known before is older than {KEPT_DAYS} days")
+            if parent is None and not self.knowledge().commands:
+                raise StoreError("there is nothing to undo")
+            version = self._add_version(before[0] if before else None, f"undone: {change}", now)
+            self._copy(parent, version)
+        return self.knowledge()
+
+    def rollback(self, version: int) -> Knowledge:
+        """Bring back an older version by its number.
+
+        Raises:
+            StoreError: there is no such version.
+        """
+        with self._writing() as now:
+            if self._one("SELECT id FROM version WHERE id = ?", version) is None:
+                raise StoreError(f"there is no version {version}; `speakerd history` lists them")
+            new = self._add_version(self._current(), f"back to version {version}", now)
+            self._copy(version, new)
+        return self.knowledge()
+
+    def erase(self, name: str) -> None:
+        """Remove every trace of a command that is no longer known, under this name and those it had before:
+        examples, audio, versions of it, what the history says of it, the write-ahead log and free pages."""
+        with self._writing():
+            self._run("CREATE TEMP TABLE gone AS SELECT id, name FROM trained WHERE name = ?", name)
+            self._run(
+                "INSERT INTO gone SELECT DISTINCT t.id, t.name FROM trained t JOIN trained_example e ON e.trained = t.id"
+                " WHERE t.name <> ? AND e.example IN (SELECT example FROM trained_example JOIN gone ON trained = gone.id)",
+                name,
+            )
+            self._run(
+                "DELETE FROM example WHERE id IN (SELECT example FROM trained_example JOIN gone ON trained = gone.id)"
+            )
+            self._run("DELETE FROM trained WHERE id IN (SELECT id FROM gone)")
+            self._run(
+                "UPDATE version SET change = 'a command was erased'"
+                " WHERE EXISTS (SELECT 1 FROM gone WHERE instr(change, gone.name) > 0)"
+            )
+            self._run("DROP TABLE gone")
+        with self._reading():
+            self._run("VACUUM")
+            self._run("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def past_name(self, name: str) -> str | None:
+        """How a command was spelt that some version knows, None if none does."""
+        with self._reading():
+            names = [row[0] for row in self._all("SELECT DISTINCT name FROM trained")]
+        return next((known for known in names if same_name(known, name)), None)
+
+    def prune(self, days: float = KEPT_DAYS) -> None:
+        """Drop versions older than ``days`` (never the current one) and the examples that none is left to use."""
+        with self._writing() as now:
+            self._run("DELETE FROM version WHERE made < ? AND id < (SELECT MAX(id) FROM version)", now - days * 86400)
+            self._run("DELETE FROM trained WHERE id NOT IN (SELECT trained FROM version_trained)")
+            self._run("DELETE FROM example WHERE id NOT IN (SELECT example FROM trained_example)")
+
+    # -- below: one statement each
+
+    def _commands(self, version: int) -> tuple[Command, ...]:
+        rows = self._all(
+            "SELECT t.name, action, threshold, expected_fa_per_hour, expected_frr, over_budget, prototypes, speakers,"
+            " t.id FROM trained t JOIN version_trained v ON v.trained = t.id WHERE v.version = ? ORDER BY t.name",
+            version,
+        )
+        return tuple(self._command(row) for row in rows)
+
+    def _command(self, row: Row) -> Command:
+        name, action, threshold, fa, frr, over, prototypes, speakers, id = row
+        whose = tuple(json.loads(speakers))
+        matrix = np.frombuffer(prototypes, np.float32).reshape(len(whose), -1)
+        members = self._all("SELECT example FROM trained_example WHERE trained = ? ORDER BY example", id)
+        examples = tuple(member[0] for member in members)
+        return Command(name, action, threshold, fa, frr, bool(over), matrix, whose, examples, id)
+
+    def _add_example(self, example: Example, now: float) -> int:
+        assert example.embedding is not None
+        id = self._run(
+            "INSERT INTO example (made, speaker, source, doubt, audio, begin, end) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            now, example.speaker, example.source, example.doubt, example.audio, example.begin, example.end,
+        )  # fmt: skip
+        self._run("INSERT INTO embedding VALUES (?, ?, ?)", id, self.encoder, _bytes(example.embedding))
+        return id
+
+    def _add_trained(self, command: Command) -> int:
+        trained = self._run(
+            "INSERT INTO trained (name, action, threshold, expected_fa_per_hour, expected_frr, over_budget, prototypes,"
+            " speakers) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            command.name, command.action, command.threshold, command.expected_fa_per_hour, command.expected_frr,
+            command.over_budget, _bytes(command.prototypes), json.dumps(command.speakers),
+        )  # fmt: skip
+        for example in command.examples:
+            self._run("INSERT INTO trained_example VALUES (?, ?)", trained, example)
+        return trained
+
+    def _add_version(self, parent: int | None, change: str, now: float) -> int:
+        return self._run(
+            "INSERT INTO version (parent, made, change, encoder) VALUES (?, ?, ?, ?)", parent, now, change, self.encoder
+        )
+
+    def _copy(self, old: int | None, new: int) -> None:
+        self._run("INSERT INTO version_trained SELECT ?, trained FROM version_trained WHERE version = ?", new, old)
+        if old is not None:
+            self._run("UPDATE version SET encoder = (SELECT encoder FROM version WHERE id = ?) WHERE id = ?", old, new)
+
+    def _current(self) -> int | None:
+        row = self._one("SELECT id FROM version ORDER BY id DESC LIMIT 1")
+        return None if row is None else int(row[0])
+
+    def _one(self, statement: str, *values: object) -> Row | None:
+        return next(iter(self._all(statement, *values)), None)
+
+    def _all(self, statement: str, *values: object) -> list[Row]:
+        return self._database.execute(statement, values).fetchall()
+
+    def _run(self, statement: str, *values: object) -> int:
+        return self._database.execute(statement, values).lastrowid or 0
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise StoreError(explain(self.folder / "speakerd.sqlite", error)) from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[float]:
+        """One transaction; yields the time that it carries."""
+        with self._reading():
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield time.time()
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+
+def _bytes(array: NDArray[np.float32]) -> bytes:
+    return array.astype("<f4").tobytes()
+
+
+class Ownership:
+    """The daemon's claim on a folder: a second daemon on the same state is turned away."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises:
+        StoreError: another daemon has it, or it cannot be written.
+        """
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file: IO[str] = (folder / "owner").open("a+")
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.seek(0)
+            raise StoreError(
+                f"{folder} belongs to a running speakerd (process {self._file.read().strip()}): stop that one, "
+                "or choose another folder with --state DIR"
+            ) from error
+        except OSError as error:
+            raise StoreError(f"{folder}: cannot keep state here: {error}. Choose another with --state DIR") from error
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()))
+        self._file.flush()
+
+    def release(self) -> None:
+        self._file.close()
