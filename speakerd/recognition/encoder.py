@@ -18,7 +18,7 @@ from speakerd.events import Embedding, Samples, Utterance
 FORMAT = "1"
 STRIDE = 8  # feature frames per trunk frame
 FRAME = HOP * STRIDE  # samples per trunk frame, 80 ms
-BUNDLED = Path(__file__).resolve().parents[2] / "models"
+BUNDLED = Path(__file__).resolve().parents[1] / "models"
 
 # How much around the speech is pooled: what the encoder was trained on, give or take.
 BEFORE, AFTER = int(0.08 * SAMPLE_RATE), int(0.16 * SAMPLE_RATE)
