@@ -1,0 +1,198 @@
+"""What can be set: each key has its type, limits, default and description here and nowhere else.
+
+``config/speakerd.yaml`` is written from this module (:mod:`speakerd.config.sample`).
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+FromZero = Annotated[int, Meta(ge=0)]
+Text = Annotated[str, Meta(min_length=1, title="some text")]
+Running = Annotated[
+    int, Meta(ge=1, le=16, description="How many may run at once; further ones are dropped with a warning.")
+]
+# Home Assistant's webhook addresses are as good as passwords: what is marked so is never shown in a message.
+SECRET = {"secret": True}
+
+
+class Audio(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the sound comes from."""
+
+    device: Annotated[
+        FromZero | Text | None,
+        Meta(
+            description="The microphone: its name, a part of its name, or its number as `speakerd doctor` lists them; "
+            "null is the default microphone."
+        ),
+    ] = None
+    channel: Annotated[
+        FromZero | Literal["mix"],
+        Meta(
+            description="Which channel of a microphone with several, counted from 0, or mix for the mean of all. The "
+            "first is the safe choice: on cheap stereo microphones it is the one that is connected, on arrays often "
+            "the cleaned-up one (others carry what the loudspeaker plays), and the mean of capsules that stand apart "
+            "cancels some of the voice."
+        ),
+    ] = 0
+
+
+class Gate(Struct, frozen=True, forbid_unknown_fields=True):
+    """When somebody speaks: only then does anything else run."""
+
+    aggressiveness: Annotated[
+        int, Meta(ge=0, le=3, description="How sure it must be that it is speech: the higher, the stricter.")
+    ] = 2
+    hangover_ms: Annotated[
+        int,
+        Meta(
+            ge=100,
+            le=1500,
+            description="The pause that ends an utterance, in milliseconds. Shorter answers sooner, longer keeps "
+            "commands with a pause in them whole.",
+        ),
+    ] = 300
+    preroll_ms: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=2000,
+            description="How much sound from before the speech was noticed belongs to it, in milliseconds: soft first "
+            "consonants.",
+        ),
+    ] = 300
+
+
+class Listening(Struct, frozen=True, forbid_unknown_fields=True):
+    """How sure is sure enough."""
+
+    false_accepts_per_day: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1000,
+            description="How often a day something else may be taken for a command: for the whole speaker, shared "
+            "among its commands. With less, more of the true ones go unheard.",
+        ),
+    ] = 1.0
+    highest_frr: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1,
+            description="The largest share of the true ones that a command may be expected to miss. Where the false "
+            "accepts could be kept down only by missing more, this limit wins and the command is marked over budget.",
+        ),
+    ] = 0.3
+
+
+class Enrolment(Struct, frozen=True, forbid_unknown_fields=True):
+    """Teaching by microphone."""
+
+    takes: Annotated[int, Meta(ge=1, le=10, description="How often a new command is to be said.")] = 3
+    keep_audio: Annotated[
+        bool,
+        Meta(
+            description="Keep the sound of the examples, on this machine, so that a new model can learn from them. "
+            "With false the commands must be taught again for a new model."
+        ),
+    ] = True
+
+
+class Recognition(Struct, frozen=True, forbid_unknown_fields=True):
+    """What turns sound into something that can be compared."""
+
+    models: Annotated[
+        Text | None, Meta(description="The folder that holds the models; null is the one that came along.")
+    ] = None
+
+
+class ShellAction(Struct, frozen=True, forbid_unknown_fields=True):
+    """A program to run."""
+
+    shell: Annotated[
+        list[str],
+        Meta(
+            min_length=1,
+            title="a list of a program and its arguments",
+            description="The program and its arguments; no shell interprets them. What was heard stands in its "
+            "environment: SPEAKERD_COMMAND, SPEAKERD_SCORE, SPEAKERD_TIME, SPEAKERD_START, SPEAKERD_AT, SPEAKERD_ID, "
+            "SPEAKERD_SPEAKER, SPEAKERD_ACTION.",
+        ),
+    ]
+    timeout: Annotated[
+        float, Meta(gt=0, le=3600, description="After so many seconds it is killed, with all that it started.")
+    ] = 10.0
+    running: Running = 2
+
+
+class WebhookAction(Struct, frozen=True, forbid_unknown_fields=True):
+    """An address to tell."""
+
+    webhook: Annotated[
+        str,
+        Meta(
+            pattern=r"^(?i:https?)://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?([/?#][!-~]*)?\Z",
+            title="an address such as http://host:8123/path or https://host/path",
+            description="The address that gets an HTTP POST with the detection as JSON.",
+            extra=SECRET,
+        ),
+    ]
+    timeout: Annotated[float, Meta(gt=0, le=300, description="So many seconds may pass without an answer.")] = 5.0
+    running: Running = 2
+    headers: Annotated[
+        dict[
+            Annotated[str, Meta(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z", title="the name of a header")],
+            Annotated[str, Meta(pattern=r"^[ -~]*\Z", title="one line of ASCII text", extra=SECRET)],
+        ],
+        Meta(description="Headers to send along, such as Authorization. Their values are never logged."),
+    ] = {}
+
+    def __repr__(self) -> str:
+        return f"WebhookAction(timeout={self.timeout}, running={self.running}, headers={[*self.headers]})"
+
+
+Action = ShellAction | WebhookAction
+EXAMPLES: dict[str, Action] = {
+    "lamp": ShellAction(["/usr/local/bin/lamp", "toggle"]),
+    "home": WebhookAction(
+        "http://homeassistant.local:8123/api/webhook/speakerd", headers={"Authorization": "Bearer 1234"}
+    ),
+}
+
+
+class Outputs(Struct, frozen=True, forbid_unknown_fields=True):
+    """What happens when a command was heard."""
+
+    log: Annotated[bool, Meta(description="Write a line to the log.")] = True
+    json: Annotated[
+        Text | None,
+        Meta(description="Append a line of JSON to this file; - is the standard output, null writes none."),
+    ] = None
+    actions: Annotated[
+        dict[Text, Action],
+        Meta(
+            description="Programs to run and addresses to tell, under names of your choice, for `speakerd enroll "
+            "--action NAME` and for `on`.",
+            examples=[EXAMPLES],
+        ),
+    ] = {}
+    on: Annotated[
+        dict[Text, Annotated[list[str], Meta(title="a list of names of actions")]],
+        Meta(
+            description='Which actions a command sets off, beside the one it was taught with; "*", with the quotes, '
+            "is every command.",
+            examples=[{"kitchen lamp": ["lamp"], "*": ["home"]}],
+        ),
+    ] = {}
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of speakerd, each with its default: nothing needs to be changed to begin."""
+
+    audio: Audio = Audio()
+    gate: Gate = Gate()
+    listening: Listening = Listening()
+    enrolment: Enrolment = Enrolment()
+    recognition: Recognition = Recognition()
+    outputs: Outputs = Outputs()
