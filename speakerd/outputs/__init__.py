@@ -1,0 +1,78 @@
+"""The ways out of the house: each accepted detection goes to the log, to a file, and to the actions it sets off."""
+
+import logging
+import time
+
+from speakerd.config import Outputs as Settings
+from speakerd.config import ShellAction, WebhookAction
+from speakerd.events import Detection
+from speakerd.outputs.lane import Lane
+from speakerd.outputs.lines import JsonLines, write_log
+from speakerd.outputs.shell import Shell
+from speakerd.store.knowledge import name_key
+
+log = logging.getLogger(__name__)
+
+JSON_BACKLOG = 1000  # lines that wait while a disk or a reader is slow
+
+
+class Outputs:
+    """Sends detections on; neither a slow nor a broken output holds up the one who sends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._log = settings.log
+        self._json: Lane | None = None
+        if settings.json is not None:
+            self._json = Lane("outputs.json", JsonLines(settings.json).write, running=1, waiting=JSON_BACKLOG)
+        self._shells: list[Shell] = []
+        self._actions = {name: self._lane(name, action) for name, action in settings.actions.items()}
+        self._on: dict[str, list[str]] = {}
+        for command, names in settings.on.items():
+            self._on.setdefault(name_key(command), []).extend(names)
+
+    def send(self, detection: Detection) -> None:
+        """Hand an accepted detection to every output and action that it is for; returns at once."""
+        if not detection.accepted:
+            return
+        if self._log:
+            write_log(detection)
+        if self._json is not None:
+            self._json.submit(detection)
+        for name in self._actions_for(detection):
+            self._actions[name].submit(detection)
+
+    def close(self, timeout: float) -> None:
+        """Take nothing more; after ``timeout`` seconds at the latest, kill the programs that still run and return."""
+        until = time.monotonic() + timeout
+        lanes = [*self._actions.values(), *([self._json] if self._json else [])]
+        for lane in lanes:
+            lane.close()
+        unfinished = [lane.name for lane in lanes if not lane.wait(until)]
+        for shell in self._shells:
+            shell.stop()
+        if unfinished:
+            log.warning("not finished within %g s, given up: %s", timeout, ", ".join(unfinished))
+
+    def _lane(self, name: str, action: ShellAction | WebhookAction) -> Lane:
+        title = f"action '{name}'"
+        if isinstance(action, ShellAction):
+            shell = Shell(name, action)
+            self._shells.append(shell)
+            return Lane(title, shell.run, action.running)
+        from speakerd.outputs.webhook import Webhook
+
+        return Lane(title, Webhook(name, action).run, action.running)
+
+    def _actions_for(self, detection: Detection) -> list[str]:
+        """The action that the command was taught with and those the settings add, each once."""
+        taught = [detection.action] if detection.action else []
+        added = [*self._on.get(name_key(detection.command), ()), *self._on.get("*", ())]
+        names = list(dict.fromkeys([*taught, *added]))
+        for name in names:
+            if name not in self._actions:
+                log.warning(
+                    "'%s' sets off the action '%s', which is not in the settings (outputs.actions): nothing done",
+                    detection.command,
+                    name,
+                )
+        return [name for name in names if name in self._actions]
