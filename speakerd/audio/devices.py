@@ -1,0 +1,125 @@
+"""Capture devices: what PortAudio sees, and which of them a person means by a name or a number."""
+
+import difflib
+import logging
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from speakerd.errors import SpeakerdError
+
+log = logging.getLogger(__name__)
+
+NO_START = "PortAudio does not start: is there a mistake in /etc/asound.conf or ~/.asoundrc?"
+
+# PortAudio answers nothing while it is being started again, so whoever asks waits for that.
+_lock = threading.Lock()
+
+
+class DeviceError(SpeakerdError):
+    """A microphone cannot be used; the message says why, for the person who plugged it in."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """Something that PortAudio can capture from; ``rate`` is its own, in Hz."""
+
+    index: int
+    name: str
+    host_api: str
+    channels: int
+    rate: int
+    is_default: bool
+
+    def __str__(self) -> str:
+        channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
+        return f"{self.index} '{self.name}' ({channels}, {self.rate} Hz)"
+
+
+def portaudio() -> Any:
+    """sounddevice, loaded only by those who want a microphone; loading it starts PortAudio.
+
+    Raises:
+        DeviceError: the PortAudio library is not installed, or does not start.
+    """
+    try:
+        import sounddevice
+    except OSError as error:
+        raise DeviceError("PortAudio is missing: sudo apt install libportaudio2") from error
+    except Exception as error:  # sounddevice's own, which has no name before it is loaded
+        raise DeviceError(NO_START) from error
+    return sounddevice
+
+
+def refresh() -> None:
+    """Look for devices anew: PortAudio lists them only when it starts, so one plugged in since then is unknown.
+
+    Any open stream of this process ends with it, so call it only while there is none. (sounddevice keeps ALSA's
+    complaints about absent cards off stderr while PortAudio starts.)
+    """
+    sounddevice = portaudio()
+    with _lock:
+        try:
+            while sounddevice._initialized:
+                sounddevice._terminate()
+            sounddevice._initialize()
+        except sounddevice.PortAudioError as error:
+            raise DeviceError(NO_START) from error
+
+
+def capture_devices() -> list[Device]:
+    """Everything that has at least one input channel, in PortAudio's order."""
+    sounddevice = portaudio()
+    with _lock:
+        try:
+            found = [(device, sounddevice.query_hostapis(device["hostapi"])) for device in sounddevice.query_devices()]
+            default = sounddevice.default.device[0]
+        except sounddevice.PortAudioError as error:
+            raise DeviceError(f"PortAudio does not list devices: {error}") from error
+    return [
+        Device(
+            index=device["index"],
+            name=device["name"],
+            host_api=host_api["name"],
+            channels=device["max_input_channels"],
+            rate=round(device["default_samplerate"]),
+            is_default=device["index"] == default,
+        )
+        for device, host_api in found
+        if device["max_input_channels"] > 0
+    ]
+
+
+def find_device(wanted: str | int | None) -> Device:
+    """The device with this number, or this name or part of it in any case; None is the default microphone.
+
+    Raises:
+        DeviceError: there is no such device, or none at all.
+    """
+    devices = capture_devices()
+    if not devices:
+        raise DeviceError("no capture device at all: is the microphone plugged in? `arecord -l` lists what ALSA sees")
+    if wanted is None:
+        return next((device for device in devices if device.is_default), devices[0])
+    matches = _matches(wanted, devices)
+    if not matches:
+        message = f"{wanted!r} is not a capture device. I see: {'; '.join(map(str, devices))}"
+        raise DeviceError(message + _did_you_mean(wanted, devices))
+    if len(matches) > 1:
+        log.info("%r fits %s: taking the first", wanted, "; ".join(map(str, matches)))
+    return matches[0]
+
+
+def _matches(wanted: str | int, devices: list[Device]) -> list[Device]:
+    text = str(wanted).strip().casefold()
+    if text.isdecimal():
+        return [device for device in devices if device.index == int(text)]
+    named_so = [device for device in devices if device.name.casefold() == text]
+    return named_so or [device for device in devices if text in device.name.casefold()]
+
+
+def _did_you_mean(wanted: str | int, devices: list[Device]) -> str:
+    # "USB PnP Sound Device: Audio (hw:1,0)" is known to people by what stands before the colon.
+    names = {device.name.split(":")[0].casefold(): device.name for device in devices}
+    close = difflib.get_close_matches(str(wanted).casefold(), names, n=1)
+    return f". Did you mean '{names[close[0]]}'?" if close else ""
