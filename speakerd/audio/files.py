@@ -53,14 +53,14 @@ def from_flac(data: bytes) -> Samples:
 
 def _why_unreadable(source: Path | BinaryIO, error: Exception) -> str:
     if isinstance(source, Path):
-        if not source.exists():
-            return "no such file"
-        if source.is_dir():
-            return "a folder, not an audio file"
-        if source.stat().st_size == 0:
-            return "empty: the file has no bytes"
         try:
-            source.open("rb").close()
+            with source.open("rb") as file:
+                if not file.read(1):
+                    return "empty: the file has no bytes"
+        except FileNotFoundError:
+            return "no such file"
+        except IsADirectoryError:
+            return "a folder, not an audio file"
         except OSError as refused:
             return f"not readable: {refused.strerror}"
     return f"not audio that can be read (WAV, FLAC, Ogg, Opus): {error}"
