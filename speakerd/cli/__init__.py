@@ -1,10 +1,14 @@
 """The command line. Each group of commands has a module, imported when one of them is called."""
 
 import importlib
+import os
 
 import click
 
 from speakerd import __version__
+
+# Matrices here are small: a second thread of numpy's would only spin. It reads this when it is imported, later.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 _WHERE = {
     "run": "hear",
@@ -36,7 +40,7 @@ class _Lazy(click.Group):
         if name not in _WHERE:
             return None
         module = importlib.import_module(f"speakerd.cli.{_WHERE[name]}")
-        command = getattr(module, name)
+        command = getattr(module, "evaluate" if name == "eval" else name)  # eval is Python's
         assert isinstance(command, click.Command)
         return command
 

@@ -12,15 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from speakerd.recognition.encoder import Encoder
 from speakerd.training.augment import Augment, features, masked
 from speakerd.training.data import Corpora, read_corpora
+from speakerd.training.export import export
 from speakerd.training.model import Head, Trunk
 from speakerd.training.objectives import AmSoftmax, frame_distillation, word_distillation
 from speakerd.training.scenes import SCENE, Composition, compose
 from speakerd.training.teacher import LAG, Scale, Targets, Teacher, targets
+from speakerd.training.world import build
 
 FRAME = 1280  # samples per trunk frame
 
@@ -59,6 +63,29 @@ def windows(spans: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
     return first, (last - first).clamp(min=3)
 
 
+PIECES = 6  # of each scene, for distillation on phrases and running speech
+
+
+def pieces(scenes: int, draw: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Pieces of anything, 0.5 to 2.2 s long, wherever they fall: scene, first trunk frame and count, (pieces,) each.
+    They make the encoder hear phrases, of which the words alone hold none."""
+    scene = torch.arange(scenes).repeat_interleave(PIECES)
+    count = torch.randint(6, 28, (len(scene),), generator=draw)
+    room = SCENE // FRAME - LAG - count
+    first = LAG + (torch.rand(len(scene), generator=draw) * (room - 3)).long()
+    return scene, first, count
+
+
+def piece_targets(frame_target: Tensor, scale: Scale, scene: Tensor, first: Tensor, count: Tensor) -> Tensor:
+    """The teacher's view of pieces, as if they were words: the mean of the frames whose middle lies in them."""
+    # trunk frame j ends where teacher frame j - LAG does, whose middle is five frames earlier; the run of a word goes on
+    # for two frames after it, so four
+    runs, mask = gather(frame_target, scene, first - LAG + 4, count)
+    mean = (runs * mask.unsqueeze(2)).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+    mean = mean * torch.from_numpy(scale.frame_deviation) + torch.from_numpy(scale.frame_mean)
+    return F.normalize((mean - torch.from_numpy(scale.word_mean)) @ torch.from_numpy(scale.whitening), dim=1)
+
+
 def gather(frames: Tensor, scene: Tensor, first: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
     """Runs of trunk frames padded to the longest: (words, longest, width) and their mask."""
     steps = torch.arange(int(count.max()))
@@ -68,16 +95,19 @@ def gather(frames: Tensor, scene: Tensor, first: Tensor, count: Tensor) -> tuple
 
 
 def loss_of(
-    student: Student, pcm: Tensor, spans: Tensor, frame_target: Tensor, word_target: Tensor, augment: Augment
+    student: Student, pcm: Tensor, spans: Tensor, frame_target: Tensor, word_target: Tensor, scale: Scale, augment: Augment
 ) -> tuple[Tensor, dict[str, float]]:
     with torch.no_grad():
         heard = masked(features(augment(pcm.float() / 32768)), augment.draw)
     frames, _ = student.trunk(heard)
     first, count = windows(spans, augment.draw)
     embedding = student.head(*gather(frames, spans[:, 0], first, count))
+    some = pieces(len(pcm), augment.draw)
+    piece = student.head(*gather(frames, *some))
     predicted = student.frame_view(frames[:, LAG : LAG + frame_target.shape[1]])
     parts = {
         "frames": frame_distillation(predicted, frame_target[:, : predicted.shape[1]]),
+        "pieces": 2 * word_distillation(student.word_view(piece), piece_targets(frame_target, scale, *some)),
         "words": 3 * word_distillation(student.word_view(embedding), word_target),
     }
     for name, column in (("often", 3), ("seldom", 4)):
@@ -147,6 +177,7 @@ class Run:
         for epoch in range(epoch, recipe.epochs):
             began = time.monotonic()
             composition, target = self.composition(epoch % recipe.compositions)
+            scale = Scale(**np.load(self.folder / "scale.npz"))
             batches = np.random.default_rng(epoch).permutation(len(composition.pcm))
             batches = batches[: max(1, len(batches) // recipe.batch) * recipe.batch]
             chunks = np.array_split(batches, max(1, len(batches) // recipe.batch))
@@ -156,7 +187,7 @@ class Run:
             for chunk in chunks:
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(step, recipe.epochs * len(chunks), recipe.rate)
-                loss, parts = loss_of(student, *batch_of(composition, target, chunk), self.augment)
+                loss, parts = loss_of(student, *batch_of(composition, target, chunk), scale, self.augment)
                 optimizer.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_norm_(student.parameters(), 5.0)
@@ -179,6 +210,14 @@ class Run:
             checkpoint.with_suffix(".new").replace(checkpoint)
             line = {"epoch": epoch + 1, "seconds": round(time.monotonic() - began), "composing": round(prepared)}
             self.say(json.dumps(line | {name: round(value, 4) for name, value in totals.items()}))
+
+
+    def ship(self, models: Path) -> None:
+        """Export the encoder and build the world around it, from what was held out."""
+        name = f"speakerd-{self.recipe.seed}-{self.recipe.epochs}"
+        export(self.student.trunk, self.student.head, models, name)
+        self.say("exported; hearing what was held out")
+        build(Encoder(models), self.corpora, self.recipe.seed).save(models / "world.npz")
 
 
 def batch_of(

@@ -1,0 +1,161 @@
+"""``speakerd doctor``: looks at everything that can be wrong and says what to do about it."""
+
+import grp
+import os
+import shutil
+import subprocess
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import msgspec
+
+from speakerd.audio.devices import DeviceError, capture_devices, find_device
+from speakerd.audio.segmenter import decibels
+from speakerd.cli.common import Session, common
+from speakerd.config import Config, ConfigError, where
+from speakerd.control.messages import Status
+from speakerd.control.socket import SYSTEM_SOCKET
+from speakerd.errors import SpeakerdError
+from speakerd.events import Waiting
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``good`` None: neither good nor bad, for information."""
+
+    what: str
+    good: bool | None
+    words: str
+    remedy: str | None = None
+
+
+@click.command()
+@common
+def doctor(session: Session) -> None:
+    """Look at microphone, models, state, settings and service; say what to do about each fault."""
+    faults = 0
+    for finding in _findings(session):
+        faults += finding.good is False
+        mark = {True: "ok   ", False: "FAULT", None: "     "}[finding.good]
+        remedy = f"\n        do: {finding.remedy}" if finding.remedy else ""
+        session.say(msgspec.to_builtins(finding), f"{mark} {finding.what}: {finding.words}{remedy}")
+    if faults:
+        raise SystemExit(1)
+
+
+def _findings(session: Session) -> Iterator[Finding]:
+    try:
+        config = session.config
+        yield Finding("settings", True, where(session.config_path, ""))
+    except ConfigError as error:
+        yield Finding("settings", False, str(error), "mend these lines; the defaults are used meanwhile")
+        config = session.config = Config()
+    yield from _models(session)
+    daemon = yield from _daemon(session)
+    if not daemon:
+        yield from _state(session)
+    if (yield from _devices(session, config)) and not daemon:
+        yield from _hearing(config)
+    yield from _service()
+
+
+def _models(session: Session) -> Iterator[Finding]:
+    try:
+        mind = session.mind
+        yield Finding("models", True, f"{mind.encoder.name}, {len(mind.world.impostors)} impostors")
+    except SpeakerdError as error:
+        yield Finding("models", False, str(error), "reinstall speakerd, or correct recognition.models")
+
+
+def _daemon(session: Session) -> Generator[Finding, None, bool]:
+    """Yields what the running daemon says; returns whether one runs."""
+    if session.daemon is None:
+        yield Finding("daemon", None, "none is running; commands work on the state themselves")
+        return False
+    try:
+        (status,) = session.ask(Status())
+    except SpeakerdError as error:
+        yield Finding("daemon", False, str(error))
+        return True
+    hears = f"no sound: {status['waiting']}" if status["waiting"] else f"level {status['level_dbfs']} dBFS"
+    yield Finding(
+        "daemon", status["waiting"] is None,
+        f"{session.daemon}: up {status['up_seconds']} s, {status['commands']} commands, {hears}",
+        "see `speakerd doctor` for the microphone, below" if status["waiting"] else None,
+    )  # fmt: skip
+    return True
+
+
+def _state(session: Session) -> Iterator[Finding]:
+    try:
+        known = session.knowledge()
+        free = shutil.disk_usage(session.state).free // 2**20
+        good = free > 20
+        yield Finding(
+            "state", good, f"{session.state}: {len(known.commands)} commands, {free} MB free",
+            None if good else "free some space: nothing new can be kept",
+        )  # fmt: skip
+    except SpeakerdError as error:
+        yield Finding("state", False, str(error))
+
+
+def _devices(session: Session, config: Config) -> Generator[Finding, None, bool]:
+    """Yields the capture devices; returns whether the chosen one is there."""
+    try:
+        for device in capture_devices():
+            yield Finding("capture device", None, str(device))
+        chosen = find_device(config.audio.device)
+        yield Finding("microphone", True, str(chosen))
+        return True
+    except DeviceError as error:
+        remedy = "plug one in, or set audio.device; a user's PipeWire microphone needs `script/install-service --user`"
+        yield Finding("microphone", False, f"{where(session.config_path, 'audio.device')}: {error}", remedy)
+        return False
+
+
+def _hearing(config: Config) -> Iterator[Finding]:
+    """Two seconds of what the microphone hears."""
+    from contextlib import closing
+    from itertools import islice
+
+    from speakerd.audio.microphone import Microphone
+
+    with closing(Microphone(config.audio.device, config.audio.channel)) as microphone:
+        levels = []
+        for frame in islice(microphone, 100):
+            if isinstance(frame, Waiting):
+                yield Finding("hearing", False, frame.reason)
+                return
+            levels.append(decibels(frame))
+    loudest, quietest = max(levels), min(levels)
+    words = f"between {quietest:.0f} and {loudest:.0f} dBFS in two seconds"
+    if loudest <= -95:
+        yield Finding("hearing", False, f"digital silence ({words})", "unmute it: `alsamixer -V capture`, F4, space")
+    elif quietest > -30:
+        yield Finding("hearing", False, f"very loud ({words})", "turn the capture gain down: `alsamixer -V capture`")
+    else:
+        yield Finding("hearing", True, words)
+
+
+def _service() -> Iterator[Finding]:
+    if shutil.which("systemctl") is None or not Path("/run/systemd/system").exists():
+        yield Finding("service", None, "systemd does not run here")
+        return
+    for scope in ((), ("--user",)):
+        done = subprocess.run(
+            ["systemctl", *scope, "is-active", "speakerd"], capture_output=True, text=True, check=False
+        )
+        name = "service (user)" if scope else "service"
+        yield Finding(name, None, done.stdout.strip() or done.stderr.strip() or "unknown")
+    if SYSTEM_SOCKET.parent.exists() and os.getuid() != 0:
+        try:
+            members = grp.getgrnam("speakerd")
+            mine = members.gr_gid in os.getgroups()
+            yield Finding(
+                "group", mine, "this user may teach" if mine else "this user is not in the group speakerd",
+                None if mine else "sudo usermod -aG speakerd $USER, then log in again",
+            )  # fmt: skip
+        except KeyError:
+            yield Finding("group", False, "there is no group speakerd", "run script/install-service again")
