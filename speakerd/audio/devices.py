@@ -1,16 +1,27 @@
-"""Capture devices: what PortAudio sees, and which of them a person means by a name or a number."""
+"""Capture devices: what PortAudio sees, which of them a person means by a name or a number, and how to open it."""
 
 import difflib
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from speakerd.errors import SpeakerdError
 
 log = logging.getLogger(__name__)
 
 NO_START = "PortAudio does not start: is there a mistake in /etc/asound.conf or ~/.asoundrc?"
+
+Channel = int | Literal["mix"]
+
+OTHER_RATES = (48000, 44100, 16000)  # for a device that refuses the rate it calls its own
+BLOCK = 0.1  # seconds of sound a callback: each one wakes two threads, which is most of what listening costs
+LATENCY = 0.2  # seconds that the device may buffer: a busy machine is late by more than the usual 35 ms
+MOST_CHANNELS = 8  # more than that (32, 128) is what a virtual device says, which gives as many as it is asked for
+
+# PortAudio's error codes: for a device that another program holds, and for a rate that it does not have.
+DEVICE_UNAVAILABLE, INVALID_SAMPLE_RATE = -9985, -9997
 
 # PortAudio answers nothing while it is being started again, so whoever asks waits for that.
 _lock = threading.Lock()
@@ -108,6 +119,60 @@ def find_device(wanted: str | int | None) -> Device:
     if len(matches) > 1:
         log.info("%r fits %s: taking the first", wanted, "; ".join(map(str, matches)))
     return matches[0]
+
+
+def open_stream(
+    device: Device, channel: Channel, take: Callable[[Any, int, Any, Any], None], ended: Callable[[], None]
+) -> tuple[Any, int]:
+    """Begin to capture float32 at the device's own rate; the stream, and how many channels it has.
+
+    PortAudio's thread calls ``take`` for each block and ``ended`` when there will be no more.
+
+    Raises:
+        DeviceError: the device is busy, or has no such channel, or refuses every rate.
+    """
+    sounddevice = portaudio()
+    channels = _channels_for(channel, device)
+    refusal = None
+    for rate in dict.fromkeys((device.rate, *OTHER_RATES)):
+        try:
+            stream = sounddevice.RawInputStream(
+                device=device.index,
+                samplerate=rate,
+                channels=channels,
+                dtype="float32",
+                blocksize=round(rate * BLOCK),
+                latency=LATENCY,
+                callback=take,
+                finished_callback=ended,
+            )
+        except sounddevice.PortAudioError as error:
+            refusal = refusal or error
+            if error.args[-1] == INVALID_SAMPLE_RATE:
+                continue
+            break
+        try:
+            stream.start()
+        except sounddevice.PortAudioError as error:
+            stream.close()
+            refusal = error
+            break
+        return stream, channels
+    assert refusal is not None
+    if refusal.args[-1] == DEVICE_UNAVAILABLE:
+        raise DeviceError(f"'{device.name}' is in use by another program (`fuser -v /dev/snd/*` shows which)")
+    raise DeviceError(f"'{device.name}' does not open: {refusal}")
+
+
+def _channels_for(channel: Channel, device: Device) -> int:
+    """How many channels to open."""
+    offered = device.channels if device.channels <= MOST_CHANNELS else 2
+    if channel == "mix":
+        return offered
+    if channel < device.channels:
+        # Never only one of several: a sound server would mix them instead of giving the first.
+        return max(channel + 1, min(2, offered))
+    raise DeviceError(f"there is no channel {channel} (the first is 0): {device}")
 
 
 def _matches(wanted: str | int, devices: list[Device]) -> list[Device]:

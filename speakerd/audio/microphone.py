@@ -2,14 +2,16 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from queue import Empty, SimpleQueue
-from typing import Any, Literal
+from threading import Thread
+from typing import Any, TypeVar
 
 import numpy as np
 import soxr
 
-from speakerd.audio.devices import Device, DeviceError, find_device, portaudio, refresh
+from speakerd.audio.devices import BLOCK, Channel, Device, DeviceError, find_device, open_stream, portaudio, refresh
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.audio.segmenter import FRAME
 from speakerd.audio.sources import HEARTBEAT
@@ -17,19 +19,12 @@ from speakerd.events import Samples, Waiting
 
 log = logging.getLogger(__name__)
 
-Channel = int | Literal["mix"]
-
-OTHER_RATES = (48000, 44100, 16000)  # for a device that refuses the rate it calls its own
-BLOCK = 0.1  # seconds of sound a callback: each one wakes two threads, which is most of what listening costs
-LATENCY = 0.2  # seconds that the device may buffer: a busy machine is late by more than the usual 35 ms
 QUEUE = 5.0  # seconds of sound that wait for a reader before it is dropped
 GONE_AFTER = 2.0  # seconds without a callback after which a device counts as gone
 STARTS_WITHIN = 5.0  # the same for one that has just been opened: sound servers and Bluetooth take their time
 LONGEST_PAUSE = 30.0  # seconds between two attempts
-MOST_CHANNELS = 8  # more than that (32, 128) is what a virtual device says, which gives as many as it is asked for
 
-# PortAudio's error codes: for a device that another program holds, and for a rate that it does not have.
-DEVICE_UNAVAILABLE, INVALID_SAMPLE_RATE = -9985, -9997
+T = TypeVar("T")
 
 
 class Microphone:
@@ -48,6 +43,7 @@ class Microphone:
         self._channel: Channel = channel
         # Simple, because put() on it is safe in a signal handler too. An empty block wakes the reader up.
         self._blocks: SimpleQueue[bytes] = SimpleQueue()
+        self._ending: Future[None] | None = None  # of the last stream
         self._closed = False
         self.overflows = 0
         self._reported = 0
@@ -57,9 +53,7 @@ class Microphone:
         pause, trouble = 1.0, ""
         while not self._closed:
             try:
-                if trouble:
-                    refresh()
-                for sound in self._capture():
+                for sound in self._capture(again=bool(trouble)):
                     if not isinstance(sound, Waiting):
                         if trouble:
                             log.info("the microphone is back")
@@ -82,17 +76,17 @@ class Microphone:
             yield Waiting(reason)
             time.sleep(min(HEARTBEAT, left))
 
-    def _capture(self) -> Iterator[Samples | Waiting]:
-        device = find_device(self._wanted)
-        while not self._blocks.empty():  # of a stream that has ended
-            self._blocks.get()
-        stream, channels = self._open(device)
+    def _capture(self, again: bool) -> Iterator[Samples | Waiting]:
+        # Opening and closing wait for the sound server, which may have hung: never here.
+        opening = _aside(lambda: self._open(again))
+        while not wait([opening], HEARTBEAT).done:
+            if self._closed:
+                return
+            yield Waiting("the sound system does not answer")
+        device, stream, channels = opening.result()
+        log.info("listening on '%s', %d Hz, channel %s of %d", device.name, stream.samplerate, self._channel, channels)
         try:
             framer = _Framer(round(stream.samplerate), channels, self._channel)
-            stream.start()
-            log.info(
-                "listening on '%s', %d Hz, channel %s of %d", device.name, stream.samplerate, self._channel, channels
-            )
             heard, patience = time.monotonic(), STARTS_WITHIN
             while not self._closed:
                 try:
@@ -102,47 +96,27 @@ class Microphone:
                         raise DeviceError(f"'{device.name}' has gone silent: it is open but gives no sound") from None
                     yield Waiting(f"no sound arrives from '{device.name}'")
                     continue
-                if not block and not self._closed:
+                if not block:
+                    if self._closed:
+                        return
                     raise DeviceError(f"'{device.name}' is gone: it stopped by itself (unplugged?)")
                 heard, patience = time.monotonic(), GONE_AFTER
                 yield from framer.push(block)
                 self._report_overflows(heard)
-        except portaudio().PortAudioError as error:
-            raise DeviceError(_why_refused(device, error)) from error
         finally:
-            stream.abort()
-            stream.close()
+            self._ending = _aside(lambda: _end(stream))
+            wait([self._ending], HEARTBEAT)
 
-    def _open(self, device: Device) -> tuple[Any, int]:
-        """A stream, and how many channels it has."""
-        sounddevice = portaudio()
-        offered = device.channels if device.channels <= MOST_CHANNELS else 2
-        if self._channel == "mix":
-            channels = offered
-        elif self._channel < device.channels:
-            # Never only one of several: a sound server would mix them instead of giving the first.
-            channels = max(self._channel + 1, min(2, offered))
-        else:
-            raise DeviceError(f"there is no channel {self._channel} (the first is 0): {device}")
-        refusal: Exception | None = None
-        for rate in dict.fromkeys((device.rate, *OTHER_RATES)):
-            try:
-                stream = sounddevice.RawInputStream(
-                    device=device.index,
-                    samplerate=rate,
-                    channels=channels,
-                    dtype="float32",
-                    blocksize=round(rate * BLOCK),
-                    latency=LATENCY,
-                    callback=self._take,
-                    finished_callback=lambda: self._blocks.put(b""),
-                )
-                return stream, channels
-            except sounddevice.PortAudioError as error:
-                refusal = refusal or error
-                if error.args[-1] != INVALID_SAMPLE_RATE:
-                    break
-        raise DeviceError(_why_refused(device, refusal)) from refusal
+    def _open(self, again: bool) -> tuple[Device, Any, int]:
+        """The device, a stream from it, and how many channels that has."""
+        if self._ending is not None:
+            self._ending.result()
+        if again:
+            refresh()
+        while not self._blocks.empty():  # of the stream that has ended
+            self._blocks.get()
+        device = find_device(self._wanted)
+        return device, *open_stream(device, self._channel, self._take, lambda: self._blocks.put(b""))
 
     def _take(self, data: Any, frames: int, when: Any, status: Any) -> None:
         """PortAudio's thread gives a block; it must never wait."""
@@ -183,7 +157,20 @@ class _Framer:
             yield samples[at : at + FRAME]
 
 
-def _why_refused(device: Device, error: Any) -> str:
-    if error.args[-1] == DEVICE_UNAVAILABLE:
-        return f"'{device.name}' is in use by another program (`fuser -v /dev/snd/*` shows which)"
-    return f"'{device.name}' does not open: {error}"
+def _end(stream: Any) -> None:
+    stream.abort()
+    stream.close()
+
+
+def _aside(work: Callable[[], T]) -> Future[T]:
+    """Run ``work`` in a thread of its own, which does not hold up the end of the program."""
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return outcome

@@ -137,4 +137,5 @@ def _source(given: Path | None, config: Config) -> Source:
 def _words(item: dict[str, Any]) -> str:
     verdict = "" if item["accepted"] else "  not accepted"
     who = f"  by {item['speaker']}" if item["speaker"] else ""
-    return f"{item['time']:9.2f} s  {item['command']}  {item['score']:.2f} (threshold {item['threshold']:.2f}){who}{verdict}"
+    scored = f"{item['score']:.2f} (threshold {item['threshold']:.2f})"
+    return f"{item['time']:9.2f} s  {item['command']}  {scored}{who}{verdict}"

@@ -25,12 +25,17 @@ def commands(session: Session) -> None:
         ["command", "examples", "threshold", "false accepts / h of talk", "misses", "action", ""],
         [
             [
-                item["command"], str(item["examples"]), f"{item['threshold']:.2f}", f"{item['expected_fa_per_hour']:.2g}",
-                percent(item["expected_frr"]), item["action"] or "", "over budget" if item["over_budget"] else "",
+                item["command"],
+                str(item["examples"]),
+                f"{item['threshold']:.2f}",
+                f"{item['expected_fa_per_hour']:.2g}",
+                percent(item["expected_frr"]),
+                item["action"] or "",
+                "over budget" if item["over_budget"] else "",
             ]
             for item in known
         ],
-    )  # fmt: skip
+    )
 
 
 @click.command()

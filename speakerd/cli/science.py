@@ -18,7 +18,7 @@ def evaluate() -> None:
 
 
 @evaluate.command("few-shot")
-@click.option("--data", type=FOLDER, required=True, help="Words in Speech Commands layout, or a folder of such corpora.")
+@click.option("--data", type=FOLDER, required=True, help="Words in Speech Commands layout, or several such.")
 @click.option("--negatives", type=FOLDER, multiple=True, help="Further words that are not commands, same layout.")
 @click.option("--speech", type=FOLDER, multiple=True, help="Running speech that holds no commands.")
 @click.option("--shots", type=click.IntRange(1), multiple=True, default=(3,), help="Examples a command (K).")
@@ -49,7 +49,7 @@ def few_shot(
     for corpus in corpora:
         apart = [other.vectors[other.cut] for other in corpora + others if other is not corpus] + talk
         if not apart:
-            raise SpeakerdError("nothing to reject: give --negatives or --speech, or a --data folder of several corpora")
+            raise SpeakerdError("nothing to reject: give --negatives or --speech, or several corpora below --data")
         for k in shots:
             lines.append(figures(mind.world, corpus, np.concatenate(apart), k, draws, budget))
             session.say(msgspec.to_builtins(lines[-1]))

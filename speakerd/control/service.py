@@ -9,12 +9,23 @@ import msgspec
 import numpy as np
 
 from speakerd.control.messages import (
-    Enroll, Forget, History, Known, Rename, Request, Rollback, Snapshot, Status, Teach, Undo, Watch, summary,
+    Enroll,
+    Forget,
+    History,
+    Known,
+    Rename,
+    Request,
+    Rollback,
+    Snapshot,
+    Status,
+    Teach,
+    Undo,
+    Watch,
+    summary,
 )  # fmt: skip
-from speakerd.errors import SpeakerdError
 from speakerd.events import Detection, Samples, Waiting
 from speakerd.learning.household import Household
-from speakerd.learning.lesson import LessonOver, Level, Prompt, lesson
+from speakerd.learning.lesson import LessonError, Level, Prompt, lesson
 from speakerd.learning.takes import Take, judge_recording
 from speakerd.store.knowledge import Command, tidy_name
 
@@ -80,7 +91,7 @@ class Service:
     def _teach(self, request: Teach) -> Items:
         tidy_name(request.name)
         if self.teaching:
-            raise LessonOver("another lesson is going on; try again when it is over")
+            raise LessonError("another lesson is going on; try again when it is over")
         self.teaching = True
         try:
             takes: list[Take] = []

@@ -22,12 +22,12 @@ SYSTEM_SOCKET = Path("/run/speakerd/control.sock")
 LARGEST_REQUEST = 64 * 1024 * 1024  # forty examples of ten seconds
 
 
-class NoDaemon(SpeakerdError):
+class NoDaemonError(SpeakerdError):
     """Nobody listens on the socket."""
 
 
 def socket_of(state: Path) -> Path:
-    """Where the daemon on a folder of state listens: beside the system's state (which is closed to others), else in it."""
+    """Where the daemon on a folder of state listens: in it, or beside the system's, which is closed to others."""
     return SYSTEM_SOCKET if state == SYSTEM_STATE else state / "control.sock"
 
 
@@ -88,7 +88,7 @@ def ask(path: Path, request: Request) -> Iterator[dict[str, Any]]:
     """Ask the daemon that listens on ``path``.
 
     Raises:
-        NoDaemon: nobody listens there, or this user may not speak to it.
+        NoDaemonError: nobody listens there, or this user may not speak to it.
         SpeakerdError: what the daemon answered.
     """
     with socket.socket(socket.AF_UNIX) as connection:
@@ -96,12 +96,12 @@ def ask(path: Path, request: Request) -> Iterator[dict[str, Any]]:
             with _short(path) as name:
                 connection.connect(name)
         except PermissionError as error:
-            raise NoDaemon(
+            raise NoDaemonError(
                 f"{path}: this user may not speak to the daemon. Join its group: sudo usermod -aG speakerd $USER, "
                 "then log in again"
             ) from error
         except OSError as error:
-            raise NoDaemon(f"no speakerd is running on {path}") from error
+            raise NoDaemonError(f"no speakerd is running on {path}") from error
         connection.sendall(msgspec.json.encode(request) + b"\n")
         with connection.makefile("rb") as lines:
             for line in lines:

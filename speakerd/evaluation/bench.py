@@ -1,4 +1,4 @@
-"""What the whole daemon costs, measured on a real one: started as a service would be, fed in real time, read from /proc.
+"""What the whole daemon costs, measured on a real one: started like a service, fed in real time, read from /proc.
 
 Sound comes in as raw PCM on stdin, in blocks as long as the microphone's; a microphone adds PortAudio's thread.
 """
@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from speakerd.audio.devices import BLOCK
 from speakerd.audio.files import read_audio
-from speakerd.audio.microphone import BLOCK
 from speakerd.audio.segmenter import FRAME, find_utterance, frames_of
 from speakerd.control.messages import Enroll, Recording, Watch
 from speakerd.control.socket import ask, socket_of

@@ -28,9 +28,9 @@ class EnrolmentError(SpeakerdError):
 
 @dataclass(frozen=True)
 class LearningSettings:
-    gate: GateSettings = GateSettings()
-    budget: Budget = Budget()
-    keep_audio: bool = True
+    gate: GateSettings
+    budget: Budget
+    keep_audio: bool
 
 
 class Household:
@@ -63,7 +63,7 @@ class Household:
 
         Raises:
             EnrolmentError: no take was accepted, or the command has all the examples it can have.
-            BadName, StoreError: as they say.
+            BadNameError, StoreError: as they say.
         """
         name = tidy_name(name)
         kept = [take.utterance for take in takes if take.utterance is not None]

@@ -11,7 +11,7 @@ from speakerd.learning.takes import Take, judge
 PATIENCE = 20.0  # seconds of silence after which a lesson ends
 
 
-class LessonOver(SpeakerdError):
+class LessonError(SpeakerdError):
     """A lesson that came to nothing: nobody spoke, or the microphone went away. Nothing was learned."""
 
 
@@ -35,20 +35,20 @@ def lesson(frames: Iterable[Samples | Waiting], takes: int, gate: GateSettings) 
     """Hear ``takes`` good takes in ``frames``.
 
     Raises:
-        LessonOver: nobody spoke for 20 s, or there is no sound to hear.
+        LessonError: nobody spoke for 20 s, or there is no sound to hear.
     """
     segmenter = Segmenter(gate)
     accepted, heard, since = 0, 0, 0.0
     yield Prompt(1, takes)
     for frame in frames:
         if isinstance(frame, Waiting):
-            raise LessonOver(f"no microphone: {frame.reason}. Nothing was learned")
+            raise LessonError(f"no microphone: {frame.reason}. Nothing was learned")
         utterance = segmenter.push(frame)
         heard, since = heard + 1, 0.0 if segmenter.open else since + 0.02
         if heard % 10 == 0:
             yield Level(segmenter.level, segmenter.open)
         if since > PATIENCE:
-            raise LessonOver(
+            raise LessonError(
                 f"heard nobody speak for {PATIENCE:.0f} s, {accepted} of {takes} takes. Nothing was learned"
             )
         if utterance is None:
@@ -59,4 +59,4 @@ def lesson(frames: Iterable[Samples | Waiting], takes: int, gate: GateSettings) 
         if accepted == takes:
             return
         yield Prompt(accepted + 1, takes)
-    raise LessonOver(f"the sound ended after {accepted} of {takes} takes. Nothing was learned")
+    raise LessonError(f"the sound ended after {accepted} of {takes} takes. Nothing was learned")

@@ -13,7 +13,7 @@ LONGEST_FILE = 10.0  # seconds
 
 @dataclass(frozen=True)
 class Take:
-    """A judged take. Refused: ``utterance`` is None and ``reason`` says why; accepted: ``reason`` is a doubt or None."""
+    """A judged take. Refused: ``utterance`` is None, ``reason`` says why. Accepted: ``reason`` is a doubt or None."""
 
     source: str
     utterance: Utterance | None

@@ -10,7 +10,7 @@ from speakerd.errors import SpeakerdError
 from speakerd.events import Embedding
 
 
-class BadName(SpeakerdError):
+class BadNameError(SpeakerdError):
     """A name that cannot be a command's."""
 
 
@@ -18,15 +18,15 @@ def tidy_name(name: str) -> str:
     """A command's name as it is kept: NFC, trimmed, 1 to 80 characters, no control characters.
 
     Raises:
-        BadName: says what is wrong with it.
+        BadNameError: says what is wrong with it.
     """
     name = normalize("NFC", name).strip()
     if not name:
-        raise BadName("a command needs a name; this one is empty")
+        raise BadNameError("a command needs a name; this one is empty")
     if any(category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
-        raise BadName(f"{name!r} holds control characters or line breaks; use letters, signs and spaces")
+        raise BadNameError(f"{name!r} holds control characters or line breaks; use letters, signs and spaces")
     if len(name) > 80:
-        raise BadName(f"this name is {len(name)} characters long, at most 80 are possible: {name[:30]}...")
+        raise BadNameError(f"this name is {len(name)} characters long, at most 80 are possible: {name[:30]}...")
     return name
 
 

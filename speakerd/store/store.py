@@ -142,8 +142,9 @@ class Store:
         with self._writing():
             self._run("CREATE TEMP TABLE gone AS SELECT id, name FROM trained WHERE name = ?", name)
             self._run(
-                "INSERT INTO gone SELECT DISTINCT t.id, t.name FROM trained t JOIN trained_example e ON e.trained = t.id"
-                " WHERE t.name <> ? AND e.example IN (SELECT example FROM trained_example JOIN gone ON trained = gone.id)",
+                "INSERT INTO gone SELECT DISTINCT t.id, t.name"
+                " FROM trained t JOIN trained_example e ON e.trained = t.id WHERE t.name <> ?"
+                " AND e.example IN (SELECT example FROM trained_example JOIN gone ON trained = gone.id)",
                 name,
             )
             self._run(

@@ -1,7 +1,5 @@
 """What a room, a distance and a microphone do to a scene, on batches of waveforms (torch)."""
 
-import math
-
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
@@ -60,17 +58,19 @@ class Augment:
         tail[:, : SAMPLE_RATE // 400] = 0  # the first reflection takes 2.5 ms
         tail = tail / tail.square().sum(dim=1, keepdim=True).sqrt()
         tail = tail * 10 ** (-self._uniform(batch, 0, 15) / 20) * (self._uniform(batch, 0, 1) < 0.35)
-        tail[:, 0] += 1
-        return tail
+        direct = torch.zeros_like(tail)
+        direct[:, 0] = 1
+        rooms: Tensor = direct + tail
+        return rooms
 
     def _coloured(self, scenes: Tensor, rooms: Tensor) -> Tensor:
         """Convolve with the room and a smooth random microphone curve (up to 8 dB), both in the spectrum."""
         length = scenes.shape[1] + rooms.shape[1]
-        length = 1 << math.ceil(math.log2(length)) if length % 1000 else length
         spectrum = torch.fft.rfft(scenes, length) * torch.fft.rfft(rooms, length)
         curve = torch.randn(len(scenes), 1, 8, generator=self.draw) * 3
         curve = F.interpolate(curve, spectrum.shape[1], mode="linear", align_corners=True).squeeze(1).clamp(-8, 8)
-        return torch.fft.irfft(spectrum * 10 ** (curve / 20), length)[:, : scenes.shape[1]]
+        heard: Tensor = torch.fft.irfft(spectrum * 10 ** (curve / 20), length)
+        return heard[:, : scenes.shape[1]]
 
     def _noises(self, shape: torch.Size) -> Tensor:
         """Pieces of recorded noise (two of three) or coloured noise, each at unit level."""

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from speakerd.audio.features import MELS
+from speakerd.audio.features import HOP, MELS, SAMPLE_RATE
 
 STRIDE = 8  # feature frames per trunk frame
 
@@ -29,7 +29,7 @@ class CausalConv(nn.Module):
         self.memory = kernel - stride  # how many past inputs the first output of a block needs
 
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        weight = self.weight
+        weight: Tensor = self.weight
         if self.zero_sum:  # a constant added to every band (gain, in the logarithm) adds nothing
             weight = weight - weight.mean(dim=(1, 2), keepdim=True)
         x = torch.cat([state, x], dim=2)
@@ -64,10 +64,9 @@ class Trunk(nn.Module):
         strides = (2, 1, 2, 2, 1)
         assert math.prod(strides) == STRIDE
         self.stem = CausalConv(MELS, channels[0], kernels[0], strides[0], zero_sum=True)
-        self.blocks = nn.ModuleList(
-            Block(channels[i - 1], channels[i], kernels[i], strides[i]) for i in range(1, len(channels))
-        )
-        convs = [self.stem, *(conv for block in self.blocks for conv in (block.first, block.second))]
+        blocks = [Block(channels[i - 1], channels[i], kernels[i], strides[i]) for i in range(1, len(channels))]
+        self.blocks = nn.ModuleList(blocks)
+        convs = [self.stem, *(conv for block in blocks for conv in (block.first, block.second))]
         self.shapes = [(conv.weight.shape[1], conv.memory) for conv in convs]
 
     @property
@@ -78,7 +77,7 @@ class Trunk(nn.Module):
         """Advance by a block; ``state`` (batch, state_size) is what the last block returned, None at the start."""
         if state is None:
             state = features.new_zeros(features.shape[0], self.state_size)
-        parts = state.split([channels * length for channels, length in self.shapes], dim=1)
+        parts = torch.split(state, [channels * length for channels, length in self.shapes], dim=1)
         states = [part.reshape(-1, *shape) for part, shape in zip(parts, self.shapes, strict=True)]
         x, new = self.stem(features.transpose(1, 2), states[0])
         after = [new]
@@ -117,9 +116,9 @@ class Head(nn.Module):
 
 def multiply_accumulates(trunk: Trunk) -> int:
     """Multiply-accumulates per second of audio in the trunk."""
-    total, rate = 0.0, 100.0
-    for conv in [trunk.stem, *trunk.blocks]:
-        convs = [conv] if isinstance(conv, CausalConv) else [conv.first, conv.second, conv.short]
+    total, rate = 0.0, SAMPLE_RATE / HOP
+    for part in (trunk.stem, *trunk.blocks):
+        convs = [module for module in part.modules() if isinstance(module, CausalConv)]
         rate /= convs[0].stride
-        total += sum(c.weight.numel() * rate for c in convs if c is not None)
+        total += sum(conv.weight.numel() * rate for conv in convs)
     return round(total)

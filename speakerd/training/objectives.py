@@ -14,7 +14,7 @@ class AmSoftmax(nn.Module):
         self.margin, self.scale, self.sample = margin, scale, sample
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        weight = self.weight
+        weight: Tensor = self.weight
         if len(weight) > self.sample:
             kept = torch.zeros(len(weight), dtype=torch.bool)
             kept[torch.randperm(len(weight))[: self.sample]] = True

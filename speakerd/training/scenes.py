@@ -112,5 +112,6 @@ def _fill(
     speech = corpora.speech[talk[int(draw.integers(len(talk)))]]
     room = min(length, len(scene) - at, len(speech))
     start = int(draw.integers(0, len(speech) - room + 1))
-    scene[at : at + room] += _levelled(speech[start : start + room].astype(np.float32) / 32768, draw)
+    piece = speech[start : start + room].astype(np.float32) / np.float32(32768)
+    scene[at : at + room] += _levelled(piece, draw)
     return at + room

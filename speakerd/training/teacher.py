@@ -46,7 +46,8 @@ class Teacher:
         """Mean frame of a clip heard alone, (96,)."""
         room = max(SHORTEST, len(clip) + SAMPLE_RATE // 2)
         before = (room - len(clip)) // 2
-        return self.frames(np.pad(clip, (before, room - len(clip) - before))[None])[0].mean(axis=0)
+        frames = self.frames(np.pad(clip, (before, room - len(clip) - before))[None])
+        return np.asarray(frames[0].mean(axis=0), np.float32)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ from speakerd.training.world import build
 
 FRAME = 1280  # samples per trunk frame
 
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # see batch_of
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -94,9 +96,8 @@ def gather(frames: Tensor, scene: Tensor, first: Tensor, count: Tensor) -> tuple
     return frames[scene.unsqueeze(1), at], mask
 
 
-def loss_of(
-    student: Student, pcm: Tensor, spans: Tensor, frame_target: Tensor, word_target: Tensor, scale: Scale, augment: Augment
-) -> tuple[Tensor, dict[str, float]]:
+def loss_of(student: Student, batch: Batch, scale: Scale, augment: Augment) -> tuple[Tensor, dict[str, float]]:
+    pcm, spans, frame_target, word_target = batch
     with torch.no_grad():
         heard = masked(features(augment(pcm.float() / 32768)), augment.draw)
     frames, _ = student.trunk(heard)
@@ -167,14 +168,14 @@ class Run:
         recipe, student = self.recipe, self.student
         optimizer = torch.optim.AdamW(student.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
         checkpoint = self.folder / "checkpoint.pt"
-        step, epoch = 0, 0
+        step = first = 0
         if checkpoint.exists():
             stored = torch.load(checkpoint, weights_only=True)
             student.load_state_dict(stored["student"])
             optimizer.load_state_dict(stored["optimizer"])
-            step, epoch = stored["step"], stored["epoch"]
-            self.say(f"going on after epoch {epoch}")
-        for epoch in range(epoch, recipe.epochs):
+            step, first = stored["step"], stored["epoch"]
+            self.say(f"going on after epoch {first}")
+        for epoch in range(first, recipe.epochs):
             began = time.monotonic()
             composition, target = self.composition(epoch % recipe.compositions)
             scale = Scale(**np.load(self.folder / "scale.npz"))
@@ -187,9 +188,9 @@ class Run:
             for chunk in chunks:
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(step, recipe.epochs * len(chunks), recipe.rate)
-                loss, parts = loss_of(student, *batch_of(composition, target, chunk), scale, self.augment)
+                loss, parts = loss_of(student, batch_of(composition, target, chunk), scale, self.augment)
                 optimizer.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 nn.utils.clip_grad_norm_(student.parameters(), 5.0)
                 optimizer.step()
                 step += 1
@@ -211,7 +212,6 @@ class Run:
             line = {"epoch": epoch + 1, "seconds": round(time.monotonic() - began), "composing": round(prepared)}
             self.say(json.dumps(line | {name: round(value, 4) for name, value in totals.items()}))
 
-
     def ship(self, models: Path) -> None:
         """Export the encoder and build the world around it, from what was held out."""
         name = f"speakerd-{self.recipe.seed}-{self.recipe.epochs}"
@@ -220,9 +220,7 @@ class Run:
         build(Encoder(models), self.corpora, self.recipe.seed).save(models / "world.npz")
 
 
-def batch_of(
-    composition: Composition, target: Targets, chunk: NDArray[np.int64]
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def batch_of(composition: Composition, target: Targets, chunk: NDArray[np.int64]) -> Batch:
     """Scenes by number: samples, spans (scene renumbered from 0), frame targets, word targets."""
     place = np.full(len(composition.pcm), -1)
     place[chunk] = np.arange(len(chunk))

@@ -48,7 +48,7 @@ def build(encoder: Encoder, corpora: Corpora, seed: int = 0) -> World:
 
 
 def _heard(encoder: Encoder, pcm: Pcm, rooms: Augment) -> Iterator[NDArray[np.float32]]:
-    clean = np.pad(pcm.astype(np.float32) / 32768, SAMPLE_RATE // 2)
+    clean = np.pad(_samples(pcm), SAMPLE_RATE // 2)
     for samples in (clean, rooms(torch.from_numpy(clean)[None])[0].numpy()):
         utterance = find_utterance(samples)
         if utterance is not None and SHORTEST <= utterance.seconds <= LONGEST:
@@ -57,13 +57,13 @@ def _heard(encoder: Encoder, pcm: Pcm, rooms: Augment) -> Iterator[NDArray[np.fl
 
 def _spoken(encoder: Encoder, pcm: Pcm) -> list[NDArray[np.float32]]:
     """What the spotter would take for a command in running speech."""
-    found = utterances(frames_of(pcm.astype(np.float32) / 32768))
+    found = utterances(frames_of(_samples(pcm)))
     return [encoder.embed(u) for u in found if SHORTEST <= u.seconds <= LONGEST]
 
 
 def _pieces(encoder: Encoder, pcm: Pcm, draw: np.random.Generator) -> Iterator[NDArray[np.float32]]:
     """Pieces of sentences as long as words and short phrases."""
-    samples: Samples = pcm.astype(np.float32) / 32768
+    samples = _samples(pcm)
     at = 0
     while at + 2 * SAMPLE_RATE < len(samples):
         length = int(draw.uniform(0.4, 1.6) * SAMPLE_RATE)
@@ -71,6 +71,10 @@ def _pieces(encoder: Encoder, pcm: Pcm, draw: np.random.Generator) -> Iterator[N
         begin = min(at, 4800)
         yield encoder.embed(Utterance(piece, begin, begin + length, 0.0, 0.0))
         at += length + int(draw.uniform(0.2, 0.8) * SAMPLE_RATE)
+
+
+def _samples(pcm: Pcm) -> Samples:
+    return pcm.astype(np.float32) / np.float32(32768)
 
 
 def _some(vectors: Matrix, draw: np.random.Generator) -> Matrix:
