@@ -13,8 +13,8 @@ from speakerd.audio.files import read_audio
 from speakerd.audio.segmenter import FRAME, frames_of
 from speakerd.events import Samples, Waiting
 
-# Seconds without sound after which a source gives Waiting: whoever iterates has a watchdog to feed. Two of them in a row
-# are still less than the second that is promised.
+# Seconds without sound after which a source gives Waiting, since whoever iterates has a watchdog to feed. Two of them
+# in a row are still less than the second that is promised.
 HEARTBEAT = 0.4
 
 
