@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from speakerd.config import Config, ConfigError, load
 from speakerd.control.service import Service
 from speakerd.control.socket import Server
 from speakerd.events import Detection, Samples, Waiting
-from speakerd.house import Mind, gate_settings, learning_settings
+from speakerd.house import Mind
 from speakerd.listening.loop import Loop
 from speakerd.listening.spotter import Spotter
 from speakerd.notify import Watchdog, notify, notify_reloading
@@ -81,9 +82,7 @@ class Daemon:
 
     def _begin_listening(self) -> None:
         self._source = self._open_source(self.config)
-        self._spotter = Spotter(
-            self._mind.encoder, self._mind.world, gate_settings(self.config), self._household.knowledge
-        )
+        self._spotter = Spotter(self._mind.encoder, self._mind.world, self.config.gate, self._household.knowledge)
         self._loop = Loop(self._source, self._spotter)
 
     def _spotter_knows(self) -> None:
@@ -101,10 +100,10 @@ class Daemon:
             if config.recognition != self.config.recognition:
                 log.warning("recognition.models takes effect when the daemon is started anew")
             self.config = config
-            self._outputs.close(5)
-            self._outputs = Outputs(config.outputs)
+            old, self._outputs = self._outputs, Outputs(config.outputs)
+            threading.Thread(target=old.close, args=(5,), name="outputs").start()  # its programs may take a while
             self._service.takes = config.enrolment.takes
-            self._household.recalibrate(learning_settings(config))
+            self._household.take_over(config)
             log.info("configuration read again")
         self._begin_listening()
         notify("READY=1")

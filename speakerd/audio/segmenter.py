@@ -6,25 +6,16 @@ from a running estimate of the room's own level; that way a fan neither opens th
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import webrtcvad
 
 from speakerd.audio.features import SAMPLE_RATE
+from speakerd.config.settings import Gate
 from speakerd.events import Samples, Utterance
 
 FRAME = 320  # samples, 20 ms
 SHORTEST, LONGEST = 0.2, 4.0  # seconds that a command can last; what is longer is talk, what is shorter a noise
-
-
-@dataclass(frozen=True)
-class GateSettings:
-    """``aggressiveness`` 0-3 of webrtcvad; pauses and pre-roll in milliseconds."""
-
-    aggressiveness: int = 2
-    hangover_ms: int = 300
-    preroll_ms: int = 300
 
 
 def decibels(samples: Samples) -> float:
@@ -56,11 +47,11 @@ class Segmenter:
     OPEN_FRAMES, OPEN_OF = 3, 5  # so many speech frames of the last so many open the gate
     AFTER = int(0.2 * SAMPLE_RATE)  # audio kept after the end: what the last sound says arrives late
 
-    def __init__(self, settings: GateSettings | None = None) -> None:
-        settings = settings or GateSettings()
-        self._vad = webrtcvad.Vad(settings.aggressiveness)
-        self._hangover = max(1, settings.hangover_ms // 20)
-        self._preroll = max(1, settings.preroll_ms // 20)
+    def __init__(self, gate: Gate | None = None) -> None:
+        gate = gate or Gate()
+        self._vad = webrtcvad.Vad(gate.aggressiveness)
+        self._hangover = max(1, gate.hangover_ms // 20)
+        self._preroll = max(1, gate.preroll_ms // 20)
         self.room = Room()
         self.level = -100.0
         self._before: deque[Samples] = deque(maxlen=self._preroll + self.OPEN_OF)
@@ -137,9 +128,9 @@ def frames_of(samples: Samples) -> Iterator[Samples]:
         yield frame if len(frame) == FRAME else np.pad(frame, (0, FRAME - len(frame)))
 
 
-def utterances(frames: Iterable[Samples], settings: GateSettings | None = None) -> Iterator[Utterance]:
+def utterances(frames: Iterable[Samples], gate: Gate | None = None) -> Iterator[Utterance]:
     """All utterances of a recording."""
-    segmenter = Segmenter(settings)
+    segmenter = Segmenter(gate)
     for frame in frames:
         found = segmenter.push(frame)
         if found is not None:
@@ -149,9 +140,9 @@ def utterances(frames: Iterable[Samples], settings: GateSettings | None = None) 
         yield found
 
 
-def find_utterance(samples: Samples, settings: GateSettings | None = None) -> Utterance | None:
+def find_utterance(samples: Samples, gate: Gate | None = None) -> Utterance | None:
     """The utterance of a recording that holds one command: the one with the most sound in it, None if nobody speaks."""
-    return max(utterances(frames_of(samples), settings), key=_loudness, default=None)
+    return max(utterances(frames_of(samples), gate), key=_loudness, default=None)
 
 
 def _loudness(utterance: Utterance) -> float:

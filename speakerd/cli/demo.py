@@ -13,7 +13,6 @@ from speakerd.control.messages import Enroll, Recording
 from speakerd.control.service import shown
 from speakerd.demo.truth import STREAM, Outcome, compare, lessons, said_in_stream
 from speakerd.events import Detection
-from speakerd.house import gate_settings
 
 
 @click.command()
@@ -59,7 +58,7 @@ def _listen(session: Session) -> list[Detection]:
 
     mind = session.mind
     heard: list[Detection] = []
-    spotter = Spotter(mind.encoder, mind.world, gate_settings(session.config), session.knowledge())
+    spotter = Spotter(mind.encoder, mind.world, session.config.gate, session.knowledge())
     Loop(FileSource(STREAM), spotter).run(heard.append)
     return heard
 

@@ -18,7 +18,6 @@ from speakerd.control.service import shown
 from speakerd.control.socket import socket_of
 from speakerd.errors import SpeakerdError
 from speakerd.events import Detection, Samples, Utterance
-from speakerd.house import gate_settings
 from speakerd.recognition.scoring import Matcher
 
 INPUT = click.Path(path_type=Path, allow_dash=True)
@@ -56,7 +55,7 @@ def listen(session: Session, given: Path | None, everything: bool) -> None:
     if not knowledge.commands:
         logging.warning("nothing has been taught yet; begin with: speakerd enroll NAME")
     mind = session.mind
-    spotter = Spotter(mind.encoder, mind.world, gate_settings(session.config), knowledge)
+    spotter = Spotter(mind.encoder, mind.world, session.config.gate, knowledge)
 
     def heard(detection: Detection) -> None:
         if detection.accepted or everything:
@@ -111,7 +110,7 @@ def score(session: Session, files: tuple[Path, ...], listing: Any) -> None:
 
 def _spoken(samples: Samples, config: Config) -> tuple[Utterance, str | None]:
     """The utterance of a recording, and why the spotter would not take it for a command, whatever it scores."""
-    found = find_utterance(samples, gate_settings(config))
+    found = find_utterance(samples, config.gate)
     if found is None:
         samples = samples[: int(LONGEST * 16000)]
         whole = np.pad(samples, (0, max(0, FRAME - len(samples))))

@@ -35,9 +35,8 @@ def few_shot(
     import numpy as np
 
     from speakerd.evaluation.few_shot import figures, hear_speech, hear_words, is_corpus, table
-    from speakerd.house import learning_settings
 
-    mind, budget = session.mind, learning_settings(session.config).budget
+    mind, budget = session.mind, session.config.listening
     folders = [data] if is_corpus(data) else [path for path in sorted(data.iterdir()) if is_corpus(path)]
     if not folders:
         raise SpeakerdError(f"{data}: no recordings like WORD/SPEAKER_nohash_0.wav here")

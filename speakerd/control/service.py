@@ -1,6 +1,7 @@
 """Answers requests: the same in the daemon and in a command that works on a folder of state itself."""
 
 import queue
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -39,7 +40,7 @@ class Service:
     def __init__(self, household: Household, ears: Ears, takes: int, status: Callable[[], dict[str, Any]]) -> None:
         self._household, self._ears, self.takes, self._status = household, ears, takes, status
         self._watchers: list[queue.Queue[Detection]] = []
-        self.teaching = False
+        self._lesson = threading.Lock()
 
     def ask(self, request: Request) -> Items:
         """Do what is asked, giving items as they come.
@@ -78,7 +79,7 @@ class Service:
                 watcher.put_nowait(detection)
 
     def _enroll(self, request: Enroll) -> Items:
-        gate = self._household.settings.gate
+        gate = self._household.config.gate
         tidy_name(request.name)
         takes = [
             Take(r.source, None, r.fault)
@@ -90,13 +91,12 @@ class Service:
 
     def _teach(self, request: Teach) -> Items:
         tidy_name(request.name)
-        if self.teaching:
+        if not self._lesson.acquire(blocking=False):
             raise LessonError("another lesson is going on; try again when it is over")
-        self.teaching = True
         try:
             takes: list[Take] = []
             with self._ears() as frames:
-                for event in lesson(frames, request.takes or self.takes, self._household.settings.gate):
+                for event in lesson(frames, request.takes or self.takes, self._household.config.gate):
                     match event:
                         case Prompt(number, of):
                             yield {"take": number, "of": of}
@@ -107,7 +107,7 @@ class Service:
                             yield {"heard": event.accepted, "reason": event.reason}
             yield from self._learn(request, takes)
         finally:
-            self.teaching = False
+            self._lesson.release()
 
     def _learn(self, request: Enroll | Teach, takes: list[Take]) -> Items:
         """Per take what became of it, then the command. Where no take could be used, that is said before the error."""

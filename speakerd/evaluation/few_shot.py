@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from speakerd.audio.files import read_audio
 from speakerd.audio.segmenter import LONGEST, SHORTEST, find_utterance, frames_of, utterances
+from speakerd.config.settings import Listening
 from speakerd.evaluation.metrics import Interval, accuracy_at, auroc, interval
-from speakerd.learning.calibration import TALK_HOURS, Budget, own_scores, promise
+from speakerd.learning.calibration import TALK_HOURS, own_scores, promise
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.scoring import prototypes, scores
 from speakerd.recognition.world import Matrix, World
@@ -95,7 +96,7 @@ class Draw:
     expected_frr: float
 
 
-def one_draw(world: World, corpus: Corpus, negatives: Matrix, shots: int, seed: int, budget: Budget) -> Draw:
+def one_draw(world: World, corpus: Corpus, negatives: Matrix, shots: int, seed: int, budget: Listening) -> Draw:
     """Teach every word from ``shots`` clips of different speakers, then try everything else."""
     draw = np.random.default_rng(seed)
     names = sorted(set(corpus.words))
@@ -128,7 +129,7 @@ def one_draw(world: World, corpus: Corpus, negatives: Matrix, shots: int, seed: 
     )  # fmt: skip
 
 
-def figures(world: World, corpus: Corpus, negatives: Matrix, shots: int, draws: int, budget: Budget) -> Figures:
+def figures(world: World, corpus: Corpus, negatives: Matrix, shots: int, draws: int, budget: Listening) -> Figures:
     tried = [one_draw(world, corpus, negatives, shots, seed, budget) for seed in range(draws)]
 
     def over(measure: Callable[[Draw], float]) -> Interval:

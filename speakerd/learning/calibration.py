@@ -22,14 +22,6 @@ Scores = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Budget:
-    """False accepts a day for the whole speaker, and the false reject rate that no command may be pushed above."""
-
-    false_accepts_per_day: float = 1.0
-    highest_frr: float = 0.3
-
-
-@dataclass(frozen=True)
 class Promise:
     """A threshold and what to expect of it. ``expected_fa_per_hour`` is per hour of talk; ``over_budget`` where keeping
     the budget would have meant missing the command too often."""

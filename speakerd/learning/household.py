@@ -3,15 +3,15 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from speakerd.audio.files import from_flac, to_flac
-from speakerd.audio.segmenter import GateSettings
+from speakerd.config import Config
 from speakerd.errors import SpeakerdError
 from speakerd.events import Embedding, Utterance
-from speakerd.learning.calibration import TALK_HOURS, Budget, expected_scores, own_scores, promise
+from speakerd.learning.calibration import TALK_HOURS, expected_scores, own_scores, promise
 from speakerd.learning.takes import Take
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.scoring import prototypes, scores
@@ -26,19 +26,12 @@ class EnrolmentError(SpeakerdError):
     """Nothing was learned; the message says why."""
 
 
-@dataclass(frozen=True)
-class LearningSettings:
-    gate: GateSettings
-    budget: Budget
-    keep_audio: bool
-
-
 class Household:
     """Teach, forget, rename, undo. Safe to use from several threads; ``knowledge`` is replaced, never changed."""
 
-    def __init__(self, store: Store, encoder: Encoder, world: World, settings: LearningSettings) -> None:
+    def __init__(self, store: Store, encoder: Encoder, world: World, config: Config) -> None:
         self._store, self._encoder, self._world = store, encoder, world
-        self.settings = settings
+        self.config = config
         self._lock = threading.Lock()
         self.changed: Callable[[], None] = lambda: None  # called after every change, before whoever made it is told
         self.knowledge: Knowledge = self._of_this_encoder(store.knowledge())
@@ -153,11 +146,11 @@ class Household:
     def history(self) -> list[Version]:
         return self._store.history()
 
-    def recalibrate(self, settings: LearningSettings) -> None:
+    def take_over(self, config: Config) -> None:
         """Take over other settings; thresholds follow a changed budget, in a version of their own."""
         with self._changing():
-            moved = settings.budget != self.settings.budget
-            self.settings = settings
+            moved = config.listening != self.config.listening
+            self.config = config
             if moved and self.knowledge.commands:
                 self.knowledge = self._store.write(
                     "thresholds for a new budget", lambda now: self._derived(list(now.commands), [])
@@ -175,7 +168,7 @@ class Household:
 
     def _derived(self, commands: list[Command], new: list[Example]) -> list[Command]:
         """Prototypes and promises of all commands. One that comes out as it was keeps its ``id``."""
-        share = self.settings.budget.false_accepts_per_day / TALK_HOURS / max(1, len(commands))
+        share = self.config.listening.false_accepts_per_day / TALK_HOURS / max(1, len(commands))
         return [self._trained(command, new, share) for command in commands]
 
     def _trained(self, command: Command, new: list[Example], share: float) -> Command:
@@ -185,7 +178,7 @@ class Household:
         speakers = [example.speaker for example in examples]
         matrix, whose = prototypes(whitened, speakers)
         own = own_scores(self._world, whitened, speakers)
-        kept = promise(self._world, matrix, own, len(examples), share, self.settings.budget.highest_frr)
+        kept = promise(self._world, matrix, own, len(examples), share, self.config.listening.highest_frr)
         trained = Command(
             command.name, command.action, kept.threshold, kept.expected_fa_per_hour, kept.expected_frr,
             kept.over_budget, matrix, whose, command.examples, command.id,
@@ -197,7 +190,7 @@ class Household:
     def _example(
         self, utterance: Utterance, vector: Embedding, source: str, who: str | None, doubt: str | None
     ) -> Example:
-        audio = to_flac(utterance.samples) if self.settings.keep_audio else None
+        audio = to_flac(utterance.samples) if self.config.enrolment.keep_audio else None
         return Example(vector, source, utterance.begin, utterance.end, who, doubt, audio)
 
     def _unlike_the_others(self, vector: Embedding, beside: list[Embedding], before: list[Example]) -> str | None:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from speakerd.audio.segmenter import GateSettings, Segmenter
+from speakerd.audio.segmenter import Segmenter
+from speakerd.config.settings import Gate
 from speakerd.errors import SpeakerdError
 from speakerd.events import Samples, Waiting
 from speakerd.learning.takes import Take, judge
@@ -31,7 +32,7 @@ class Level:
     open: bool
 
 
-def lesson(frames: Iterable[Samples | Waiting], takes: int, gate: GateSettings) -> Iterator[Prompt | Level | Take]:
+def lesson(frames: Iterable[Samples | Waiting], takes: int, gate: Gate) -> Iterator[Prompt | Level | Take]:
     """Hear ``takes`` good takes in ``frames``.
 
     Raises:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.audio.segmenter import LONGEST, SHORTEST, GateSettings, decibels, find_utterance
+from speakerd.audio.segmenter import LONGEST, SHORTEST, decibels, find_utterance
+from speakerd.config.settings import Gate
 from speakerd.events import Samples, Utterance
 
 LONGEST_FILE = 10.0  # seconds
@@ -24,12 +25,12 @@ class Take:
         return self.utterance is not None
 
 
-def judge_recording(source: str, samples: Samples, settings: GateSettings) -> Take:
+def judge_recording(source: str, samples: Samples, gate: Gate) -> Take:
     """Find the utterance in a recording (samples,) and judge it."""
     seconds = len(samples) / SAMPLE_RATE
     if seconds > LONGEST_FILE:
         return Take(source, None, f"{seconds:.0f} s long; an example holds one utterance, in at most 10 s")
-    utterance = find_utterance(samples, settings)
+    utterance = find_utterance(samples, gate)
     if utterance is None:
         return Take(source, None, f"no speech found in {seconds:.1f} s (loudest {_loudest(samples):.0f} dBFS)")
     return judge(source, utterance)

@@ -3,7 +3,8 @@
 import time
 import uuid
 
-from speakerd.audio.segmenter import LONGEST, SHORTEST, GateSettings, Segmenter
+from speakerd.audio.segmenter import LONGEST, SHORTEST, Segmenter
+from speakerd.config.settings import Gate
 from speakerd.events import Detection, Samples, Utterance
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.scoring import Matcher
@@ -14,7 +15,7 @@ from speakerd.store.knowledge import Knowledge
 class Spotter:
     """Cuts, embeds and compares. :meth:`know` may be called from another thread at any time."""
 
-    def __init__(self, encoder: Encoder, world: World, gate: GateSettings, knowledge: Knowledge) -> None:
+    def __init__(self, encoder: Encoder, world: World, gate: Gate, knowledge: Knowledge) -> None:
         self._encoder, self._world = encoder, world
         self.segmenter = Segmenter(gate)
         self.know(knowledge)

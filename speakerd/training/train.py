@@ -80,8 +80,8 @@ def pieces(scenes: int, draw: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
 
 def piece_targets(frame_target: Tensor, scale: Scale, scene: Tensor, first: Tensor, count: Tensor) -> Tensor:
     """The teacher's view of pieces, as if they were words: the mean of the frames whose middle lies in them."""
-    # trunk frame j ends where teacher frame j - LAG does, whose middle is five frames earlier; the run of a word goes on
-    # for two frames after it, so four
+    # trunk frame j ends where teacher frame j - LAG does, whose middle is five frames earlier; the run of a word
+    # goes on for two frames after it, so four
     runs, mask = gather(frame_target, scene, first - LAG + 4, count)
     mean = (runs * mask.unsqueeze(2)).sum(dim=1) / mask.sum(dim=1, keepdim=True)
     mean = mean * torch.from_numpy(scale.frame_deviation) + torch.from_numpy(scale.frame_mean)
