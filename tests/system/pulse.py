@@ -105,6 +105,13 @@ def need_portaudio() -> None:
         lacking("PortAudio (sudo apt install libportaudio2)")
 
 
+def need_pulse() -> None:
+    need("pulseaudio", "pactl", "pacat", "parec", "paplay")
+    need_portaudio()
+    if not any(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so")):
+        lacking("ALSA's pulse plugin (sudo apt install libasound2-plugins)")
+
+
 @pytest.fixture
 def null_devices(tmp_path: Path) -> dict[str, str]:
     """Environment of a process that sees four capture devices, ALSA's null devices, and no other."""
@@ -118,10 +125,7 @@ def null_devices(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def pulse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pulse]:
     """A running Pulse; ``parametrize("pulse", [(48000, 2)], indirect=True)`` gives its sink another rate and width."""
-    need("pulseaudio", "pactl", "pacat", "parec", "paplay")
-    need_portaudio()
-    if not any(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so")):
-        lacking("ALSA's pulse plugin (sudo apt install libasound2-plugins)")
+    need_pulse()
     rate, channels = getattr(request, "param", (16000, 1))
     pulse = Pulse(tmp_path, rate, channels)
     try:
