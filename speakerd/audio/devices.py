@@ -2,9 +2,11 @@
 
 import difflib
 import logging
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from speakerd.errors import SpeakerdError
@@ -76,6 +78,13 @@ def refresh() -> None:
             sounddevice._initialize()
         except sounddevice.PortAudioError as error:
             raise DeviceError(NO_START) from error
+
+
+def surroundings() -> tuple[float, ...]:
+    """Something that is another when a sound card or a sound server has come or gone."""
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", "/run"))
+    folders = (Path("/dev/snd"), runtime, runtime / "pulse")
+    return tuple(folder.stat().st_mtime if folder.exists() else 0.0 for folder in folders)
 
 
 def capture_devices() -> list[Device]:

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import subprocess
 import sys
@@ -6,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from speakerd.audio.devices import surroundings
 
 DEVICES = [
     {"index": 0, "name": "USB PnP Sound Device", "channels": 128, "rate": 44100},
@@ -70,6 +73,17 @@ def test_portaudio_that_does_not_start_says_where_to_look(null_devices: dict[str
     assert ask(null_devices, "capture_devices()") == (
         "PortAudio does not start: is there a mistake in /etc/asound.conf or ~/.asoundrc?"
     )
+
+
+@pytest.mark.parametrize("arrival", ["run/pipewire-0", "run/pulse", "run/pulse/native"])
+def test_sound_server_that_comes_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arrival: str) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    (tmp_path / arrival).parent.mkdir(parents=True)
+    os.utime((tmp_path / arrival).parent, (1, 1))
+    before = surroundings()
+    assert surroundings() == before
+    (tmp_path / arrival).touch()
+    assert surroundings() != before
 
 
 def test_missing_portaudio_is_named_with_its_package(null_devices: dict[str, str]) -> None:

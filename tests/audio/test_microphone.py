@@ -1,17 +1,10 @@
-"""The microphone on real devices: PulseAudio's, as in a desktop session, and ALSA's own null devices.
-
-PortAudio and ALSA look at the environment once, so each microphone lives in a process of its own.
-"""
+"""The microphone on real devices: PulseAudio's, as in a desktop session, and ALSA's own null devices."""
 
 import re
-import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from queue import Empty, SimpleQueue
 
 import numpy as np
 import pytest
@@ -20,108 +13,11 @@ import soundfile
 from speakerd.audio.files import read_audio
 from speakerd.audio.microphone import Microphone
 from speakerd.events import Samples
+from tests.audio.recorder import Recorders
 from tests.needs import need
 from tests.system.pulse import Pulse, need_portaudio
 
 SHARED = Path(__file__).parents[2] / "../shared/data/speech/dev"
-
-# Begins on a line from stdin. Says on stdout when there is sound, when there is none and why, and when that took more
-# than a second. Keeps the sound in a file. Takes a nap at the first sound, if told to, twice as long as sound is kept.
-RECORDER = """
-import logging, signal, sys, time
-from speakerd.audio import microphone
-from speakerd.events import Waiting
-
-path, device, channel, nap = *sys.argv[1:4], float(sys.argv[4])
-if nap:
-    microphone.QUEUE = nap / 2
-logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="log %(message)s")
-source = microphone.Microphone(device or None, channel if channel == "mix" else int(channel))
-signal.signal(signal.SIGTERM, lambda *_: source.close())
-print("ready", flush=True)
-sys.stdin.readline()
-state, at = None, time.monotonic()
-with open(path, "wb") as file:
-    for item in source:
-        now = time.monotonic()
-        if now - at > 1:
-            print(f"late {now - at:.1f}", flush=True)
-        if isinstance(item, Waiting):
-            new = f"waiting {item.reason}"
-        else:
-            new = "sound"
-            file.write(item.tobytes())
-        if new != state:
-            print(new, flush=True)
-            if new == "sound":
-                time.sleep(nap)
-        state, at = new, time.monotonic()
-print(f"end {source.overflows}", flush=True)
-"""
-
-
-class Recorder:
-    """A microphone in a process of its own, and what it says."""
-
-    def __init__(self, env: dict[str, str], file: Path, device: str, channel: str, nap: float) -> None:
-        self.file = file
-        command = [sys.executable, "-c", RECORDER, str(file), device, channel, str(nap)]
-        self.process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self._lines: SimpleQueue[str] = SimpleQueue()
-        self.said: list[str] = []
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def _listen(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._lines.put(line.strip())
-
-    def go(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write("go\n")
-        self.process.stdin.flush()
-
-    def until(self, pattern: str, seconds: float = 15) -> str:
-        """The next line it says that begins so."""
-        deadline = time.monotonic() + seconds
-        try:
-            while True:
-                line = self._lines.get(timeout=max(0, deadline - time.monotonic()))
-                self.said.append(line)
-                if re.match(pattern, line):
-                    return line
-        except Empty:
-            pytest.fail(f"it does not say {pattern!r} within {seconds} s, only {self.said}")
-
-    def end(self) -> int:
-        """Close it from its signal handler, which must take less than a second; how many overflows it counted."""
-        self.process.send_signal(signal.SIGTERM)
-        return int(self.until("end", seconds=1).split()[1])
-
-    def sound(self) -> Samples:
-        return np.fromfile(self.file, np.float32)
-
-
-class Recorders:
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._all: list[Recorder] = []
-
-    def __call__(self, env: dict[str, str], device: str = "", channel: str = "mix", nap: float = 0) -> Recorder:
-        self._all.append(Recorder(env, self._folder / f"heard{len(self._all)}.f32", device, channel, nap))
-        return self._all[-1]
-
-    def kill(self) -> None:
-        for recorder in self._all:
-            recorder.process.kill()
-            recorder.process.communicate()
-
-
-@pytest.fixture
-def record(tmp_path: Path) -> Iterator[Recorders]:
-    recorders = Recorders(tmp_path)
-    yield recorders
-    recorders.kill()
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +115,7 @@ def test_microphone_that_is_listed_but_does_not_open_is_waited_for(pulse: Pulse,
 
 
 def test_sound_that_nobody_reads_is_dropped_and_counted(pulse: Pulse, record: Recorders) -> None:
-    recorder = record(pulse.env, nap=2)
+    recorder = record(pulse.env, nap=2, QUEUE=1)
     recorder.go()
     recorder.until("sound")
     logged = recorder.until("log sound lost")
@@ -269,3 +165,20 @@ def test_device_that_does_not_fit_is_waited_for(
     recorder.end()
     assert not [line for line in recorder.said if line.startswith("late")]
     assert len([line for line in recorder.said if line.startswith("log")]) == 1
+
+
+def test_after_a_while_devices_are_listed_anew_only_when_something_came(
+    null_devices: dict[str, str], record: Recorders, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    recorder = record(null_devices | {"XDG_RUNTIME_DIR": str(tmp_path / "run")}, "garage", LONGEST_PAUSE=2)
+    recorder.go()
+    recorder.until("waiting 'garage' is not a capture device")
+    time.sleep(1.5)
+    with Path(null_devices["ALSA_CONFIG_PATH"]).open("a") as config:
+        config.write("pcm.garage { type null }\n")
+    with pytest.raises(pytest.fail.Exception):
+        recorder.until("sound", seconds=3)
+    (tmp_path / "run" / "pipewire-0").touch()
+    recorder.until("sound", seconds=3)
+    recorder.end()
