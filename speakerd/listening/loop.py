@@ -19,7 +19,9 @@ class Loop:
 
     def __init__(self, source: Source, spotter: Spotter) -> None:
         self._source, self._spotter = source, spotter
-        self._taps: list[queue.Queue[Samples | Waiting]] = []
+        self._taps: list[queue.SimpleQueue[Samples | Waiting | None]] = []
+        self._deaf = False  # what is being said belongs to a lesson, also after the lesson has had enough of it
+        self._over = False
         self.frames = 0
         self.waiting: str | None = None  # why there is no sound at the moment
 
@@ -29,33 +31,50 @@ class Loop:
 
     def run(self, detected: Callable[[Detection], None], progress: Callable[[], None] = lambda: None) -> None:
         """Listen until the source ends. ``progress`` is called for every frame, and while the source waits."""
-        for frame in self._source:
-            progress()
-            for tap in self._taps:
-                try:
-                    tap.put_nowait(frame)
-                except queue.Full:
-                    log.warning("somebody who listens in is too slow and loses sound")
-            if isinstance(frame, Waiting):
-                if self.waiting is None:
-                    self._spotter.segmenter.reset()
-                self.waiting = frame.reason
-                continue
-            self.frames += 1
-            self.waiting = None
-            detection = self._spotter.push(frame)
-            if detection is not None and not self._taps:  # nobody's lesson fires a command
+        try:
+            for frame in self._source:
+                progress()
+                self._deaf = self._deaf or bool(self._taps)
+                self._lend(frame)
+                if isinstance(frame, Waiting):
+                    if self.waiting is None:
+                        self._spotter.segmenter.reset()
+                    self.waiting = frame.reason
+                    continue
+                self.frames += 1
+                self.waiting = None
+                detection = self._spotter.push(frame)
+                if detection is not None and not self._deaf:  # nobody's lesson fires a command
+                    detected(detection)
+                self._deaf = self._deaf and self._spotter.segmenter.open
+            detection = self._spotter.flush()
+            if detection is not None and not self._deaf:
                 detected(detection)
-        detection = self._spotter.flush()
-        if detection is not None:
-            detected(detection)
+        finally:
+            self._over = True
+            for tap in self._taps:
+                tap.put(None)
+
+    def _lend(self, frame: Samples | Waiting) -> None:
+        for tap in self._taps:
+            if tap.qsize() < TAP_FRAMES:
+                tap.put(frame)
+            else:
+                log.warning("somebody who listens in is too slow and loses sound")
 
     @contextmanager
     def tap(self) -> Iterator[Iterator[Samples | Waiting]]:
-        """Listen in on the frames from now on; no command fires meanwhile."""
-        heard: queue.Queue[Samples | Waiting] = queue.Queue(TAP_FRAMES)
+        """Listen in on the frames from now on, until the loop ends; no command fires meanwhile."""
+        heard: queue.SimpleQueue[Samples | Waiting | None] = queue.SimpleQueue()
         self._taps = [*self._taps, heard]
+        if self._over:
+            heard.put(None)
         try:
-            yield iter(heard.get, None)
+            yield _until_none(heard)
         finally:
             self._taps = [tap for tap in self._taps if tap is not heard]
+
+
+def _until_none(heard: "queue.SimpleQueue[Samples | Waiting | None]") -> Iterator[Samples | Waiting]:
+    while (frame := heard.get()) is not None:
+        yield frame
