@@ -19,7 +19,7 @@ mount -t tmpfs tmpfs "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
 shift
-exec setpriv --pdeathsig=KILL systemd-nspawn "$@"
+exec setpriv --pdeathsig=TERM systemd-nspawn "$@"
 """
 NSPAWN = ["--boot", "--register=no", "--keep-unit", "--link-journal=no", "--console=pipe", "--private-network"]
 
