@@ -11,9 +11,10 @@ from typing import Any
 
 from speakerd import __version__
 from speakerd.audio.sources import Source
-from speakerd.config import Config, ConfigError, load
+from speakerd.config import Config, load
 from speakerd.control.service import Service
 from speakerd.control.socket import Server
+from speakerd.errors import SpeakerdError
 from speakerd.events import Detection, Samples, Waiting
 from speakerd.house import Mind
 from speakerd.listening.loop import Loop
@@ -84,6 +85,8 @@ class Daemon:
         self._source = self._open_source(self.config)
         self._spotter = Spotter(self._mind.encoder, self._mind.world, self.config.gate, self._household.knowledge)
         self._loop = Loop(self._source, self._spotter)
+        if self._stopping or self._reloading:  # told so while there was no source to close
+            self._source.close()
 
     def _spotter_knows(self) -> None:
         self._spotter.know(self._household.knowledge)
@@ -94,7 +97,8 @@ class Daemon:
         self._reloading = False
         try:
             config = load(self._config_path)
-        except ConfigError as error:
+            self._household.take_over(config)
+        except SpeakerdError as error:
             log.error("the configuration was not taken over:\n%s", error)
         else:
             if config.recognition != self.config.recognition:
@@ -103,7 +107,6 @@ class Daemon:
             old, self._outputs = self._outputs, Outputs(config.outputs)
             threading.Thread(target=old.close, args=(5,), name="outputs").start()  # its programs may take a while
             self._service.takes = config.enrolment.takes
-            self._household.take_over(config)
             log.info("configuration read again")
         self._begin_listening()
         notify("READY=1")

@@ -1,15 +1,16 @@
 """Tells systemd how the service is (sd_notify(3)): a datagram to the socket that it names in the environment."""
 
+import contextlib
 import os
 import socket
 import time
 
 
 def notify(*lines: str) -> None:
-    """Send lines such as ``READY=1``; does nothing when not started by systemd."""
+    """Send lines such as ``READY=1``; does nothing when not started by systemd, or when nobody listens there."""
     path = os.environ.get("NOTIFY_SOCKET")
     if path:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, contextlib.suppress(OSError):
             sender.connect("\0" + path[1:] if path.startswith("@") else path)
             sender.send("\n".join(lines).encode())
 
