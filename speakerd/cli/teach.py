@@ -1,5 +1,6 @@
 """``speakerd enroll``: teach a command, by microphone or from files."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import click
 from speakerd.audio.files import AudioFileError, read_audio
 from speakerd.cli.common import Session, common, percent
 from speakerd.control.messages import Enroll, Recording, Teach
+from speakerd.learning.takes import too_long
 
 
 @click.command()
@@ -31,22 +33,28 @@ def enroll(
     else:
         request = Teach(name, takes, replace, action, speaker)
     meter = _Meter(session)
-    for item in session.ask(request):
-        if "example" in item:
-            if files or session.json:
-                session.say(item, f"  {item['example']}: {_verdict(item)}")
-        elif "command" in item:
-            meter.end()
-            session.say(item, _learned(item))
-        else:
-            meter.show(item, name)
+    try:
+        for item in session.ask(request):
+            if "example" in item:
+                if files or session.json:
+                    session.say(item, f"  {item['example']}: {_verdict(item)}")
+            elif "command" in item:
+                meter.end()
+                session.say(item, _learned(item))
+            else:
+                meter.show(item, name)
+    finally:
+        meter.end()
 
 
 def _recording(path: Path) -> Recording:
+    name = os.fsencode(path).decode(errors="replace")  # as it can be kept: not every name of a file is UTF-8
     try:
-        return Recording(str(path), read_audio(path).astype("<f4").tobytes())
+        samples = read_audio(path)
     except AudioFileError as error:
-        return Recording(str(path), b"", str(error))
+        return Recording(name, b"", str(error))
+    fault = too_long(samples)
+    return Recording(name, b"" if fault else samples.astype("<f4").tobytes(), fault)
 
 
 def _verdict(item: dict[str, Any]) -> str:

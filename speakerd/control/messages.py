@@ -1,10 +1,11 @@
 """Requests and replies, one JSON object a line on the socket. A request is answered by any number of items, then by
 one end: done or failed."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
 from speakerd.store.knowledge import Command, Knowledge
 
@@ -35,7 +36,7 @@ class Teach(_Request, frozen=True):
     """Teach by the microphone, in a lesson."""
 
     name: str
-    takes: int | None = None
+    takes: Annotated[int, Meta(ge=1, le=10)] | None = None
     replace: bool = False
     action: str | None = None
     speaker: str | None = None
@@ -60,7 +61,7 @@ class Undo(_Request, frozen=True):
 
 
 class Rollback(_Request, frozen=True):
-    version: int
+    version: Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class Known(_Request, frozen=True):

@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from speakerd.config.settings import Gate
 from speakerd.control.messages import (
     Enroll,
     Forget,
     History,
     Known,
+    Recording,
     Rename,
     Request,
     Rollback,
@@ -81,13 +83,7 @@ class Service:
     def _enroll(self, request: Enroll) -> Items:
         gate = self._household.config.gate
         tidy_name(request.name)
-        takes = [
-            Take(r.source, None, r.fault)
-            if r.fault
-            else judge_recording(r.source, np.frombuffer(r.samples, "<f4"), gate)
-            for r in request.recordings
-        ]
-        yield from self._learn(request, takes)
+        yield from self._learn(request, [_judged(recording, gate) for recording in request.recordings])
 
     def _teach(self, request: Teach) -> Items:
         tidy_name(request.name)
@@ -134,6 +130,15 @@ class Service:
                     yield shown(detection)
         finally:
             self._watchers = [watcher for watcher in self._watchers if watcher is not heard]
+
+
+def _judged(recording: Recording, gate: Gate) -> Take:
+    if recording.fault:
+        return Take(recording.source, None, recording.fault)
+    samples = np.frombuffer(recording.samples[: len(recording.samples) // 4 * 4], "<f4")
+    if not (np.abs(samples) <= 2).all():  # nothing that read_audio gives, so a client of another making
+        return Take(recording.source, None, "damaged: it holds values that are not sound")
+    return judge_recording(recording.source, samples, gate)
 
 
 def shown(detection: Detection) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class Server:
         SpeakerdError: the socket cannot be made there.
         """
         self._path, self._service = path, service
+        self._closed = False
         try:
             path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
             path.unlink(missing_ok=True)  # the state is ours, so whoever made it is gone
@@ -52,6 +54,7 @@ class Server:
         threading.Thread(target=self._accept, name="control", daemon=True).start()
 
     def close(self) -> None:
+        self._closed = True
         self._path.unlink(missing_ok=True)
         self._socket.close()
 
@@ -59,15 +62,24 @@ class Server:
         while True:
             try:
                 connection, _ = self._socket.accept()
-            except OSError:
-                return
+            except OSError as error:
+                if self._closed:
+                    return
+                log.warning("a request could not be taken: %s", error.strerror)
+                time.sleep(1)  # too many open files: until somebody hangs up
+                continue
             threading.Thread(target=self._serve, args=(connection,), name="request", daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as lines, contextlib.suppress(BrokenPipeError, ConnectionError):
             while line := lines.readline(LARGEST_REQUEST):
-                for reply in self._answers(line):
+                whole = line.endswith(b"\n")
+                if not whole and len(line) < LARGEST_REQUEST:
+                    return  # whoever asked hung up in the middle
+                for reply in self._answers(line) if whole else [Failed("too much at once: give fewer recordings")]:
                     connection.sendall(msgspec.json.encode(reply) + b"\n")
+                if not whole:
+                    return
 
     def _answers(self, line: bytes) -> Iterator[Reply]:
         try:
@@ -102,19 +114,28 @@ def ask(path: Path, request: Request) -> Iterator[dict[str, Any]]:
             ) from error
         except OSError as error:
             raise NoDaemonError(f"no speakerd is running on {path}") from error
-        connection.sendall(msgspec.json.encode(request) + b"\n")
+        for reply in _replies(connection, request):
+            match reply:
+                case Item(value):
+                    if value:
+                        yield value
+                case Failed(message):
+                    raise SpeakerdError(message)
+                case Done():
+                    return
+    raise SpeakerdError("the daemon went away before it had answered; `journalctl -u speakerd` may say why")
+
+
+def _replies(connection: socket.socket, request: Request) -> Iterator[Reply]:
+    """Until the daemon hangs up."""
+    try:
+        with contextlib.suppress(BrokenPipeError):  # then it says why it did not want to hear more
+            connection.sendall(msgspec.json.encode(request) + b"\n")
         with connection.makefile("rb") as lines:
             for line in lines:
-                reply: Reply = msgspec.json.decode(line, type=Reply)
-                match reply:
-                    case Item(value):
-                        if value:
-                            yield value
-                    case Failed(message):
-                        raise SpeakerdError(message)
-                    case Done():
-                        return
-    raise SpeakerdError("the daemon went away before it had answered; `journalctl -u speakerd` may say why")
+                yield msgspec.json.decode(line, type=Reply)
+    except ConnectionError:  # it was killed
+        return
 
 
 def answers(path: Path) -> bool:

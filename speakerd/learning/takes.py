@@ -27,13 +27,20 @@ class Take:
 
 def judge_recording(source: str, samples: Samples, gate: Gate) -> Take:
     """Find the utterance in a recording (samples,) and judge it."""
-    seconds = len(samples) / SAMPLE_RATE
-    if seconds > LONGEST_FILE:
-        return Take(source, None, f"{seconds:.0f} s long; an example holds one utterance, in at most 10 s")
+    fault = too_long(samples)
+    if fault:
+        return Take(source, None, fault)
     utterance = find_utterance(samples, gate)
     if utterance is None:
+        seconds = len(samples) / SAMPLE_RATE
         return Take(source, None, f"no speech found in {seconds:.1f} s (loudest {_loudest(samples):.0f} dBFS)")
     return judge(source, utterance)
+
+
+def too_long(samples: Samples) -> str | None:
+    """What is wrong with the length of a recording, if anything is."""
+    seconds = len(samples) / SAMPLE_RATE
+    return f"{seconds:.0f} s long; an example holds one utterance, in at most 10 s" if seconds > LONGEST_FILE else None
 
 
 def judge(source: str, utterance: Utterance) -> Take:
