@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 
-from speakerd.audio.files import read_audio
+from speakerd.audio.files import AudioFileError, read_audio
 from speakerd.audio.segmenter import FRAME, frames_of
 from speakerd.events import Samples, Waiting
 
@@ -35,7 +35,10 @@ class FileSource:
     """
 
     def __init__(self, path: Path) -> None:
-        self._samples = read_audio(path)
+        try:
+            self._samples = read_audio(path)
+        except AudioFileError as error:
+            raise AudioFileError(f"{path}: {error}") from error
         self._closed = False
 
     def __iter__(self) -> Iterator[Samples | Waiting]:

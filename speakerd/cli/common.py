@@ -1,6 +1,7 @@
 """What all commands share: their options, who answers their requests, how they speak."""
 
 import functools
+import io
 import json
 import logging
 import os
@@ -90,7 +91,7 @@ class Session:
     def say(self, item: dict[str, Any], words: str | None = None) -> None:
         """One line: JSON if asked for, else the words (None: nothing)."""
         if self.json:
-            line = json.dumps(item, ensure_ascii=False)
+            line = json.dumps(item, ensure_ascii=sys.stdout.encoding.lower() != "utf-8")
         elif words is None:
             return
         else:
@@ -107,6 +108,8 @@ def common(command: F) -> F:
     @functools.wraps(command)
     def wrapped(state: Path | None, config: Path | None, as_json: bool, **options: Any) -> None:
         logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+        if isinstance(sys.stdout, io.TextIOWrapper):  # names may hold what this terminal has no signs for
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             command(Session(state, config, as_json), **options)
         except SpeakerdError as error:

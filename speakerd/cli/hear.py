@@ -70,7 +70,12 @@ def listen(session: Session, given: Path | None, everything: bool) -> None:
 
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--list", "listing", type=click.File(encoding="utf-8"), help="A file with one path a line.")
+@click.option(
+    "--list",
+    "listing",
+    type=click.File(encoding="utf-8", errors="surrogateescape"),
+    help="A file with one path a line.",
+)
 @common
 def score(session: Session, files: tuple[Path, ...], listing: Any) -> None:
     """How recordings of one utterance each compare with all commands."""

@@ -88,7 +88,7 @@ def undo(session: Session) -> None:
 
 
 @click.command()
-@click.argument("version", type=int)
+@click.argument("version", type=click.IntRange(0, 2**63 - 1))
 @common
 def rollback(session: Session, version: int) -> None:
     """Bring back an older VERSION (`history` lists them)."""
@@ -101,7 +101,9 @@ def _table(heads: list[str], rows: list[list[Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*heads, box=box.SIMPLE)
+    table = Table(box=box.SIMPLE)
+    for head in heads:
+        table.add_column(head, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console().print(table, markup=False)
+    Console(emoji=False).print(table, markup=False)
