@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.audio.files import read_audio
+from speakerd.audio.files import AudioFileError, read_audio
 
 Pcm = NDArray[np.int16]
 
@@ -66,7 +66,11 @@ def read_words(folder: Path, corpus: str) -> list[Clip]:
 
 
 def read_pcm(path: Path) -> Pcm:
-    return np.asarray(np.round(np.clip(read_audio(path), -1, 1) * 32767), np.int16)
+    try:
+        samples = read_audio(path)
+    except AudioFileError as error:
+        raise AudioFileError(f"{path}: {error}") from error
+    return np.asarray(np.round(np.clip(samples, -1, 1) * 32767), np.int16)
 
 
 def read_corpora(data: Path, split: str = "train") -> Corpora:

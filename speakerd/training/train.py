@@ -6,6 +6,7 @@ from the checkpoint when it is started again with the same folder.
 
 import json
 import math
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -146,7 +147,7 @@ class Run:
 
     def say(self, line: str) -> None:
         stamped = f"{time.strftime('%H:%M:%S')} {line}"
-        print(stamped, flush=True)
+        print(stamped, file=sys.stderr, flush=True)
         with (self.folder / "log.txt").open("a") as log:
             log.write(stamped + "\n")
 
