@@ -2,8 +2,8 @@
 
 The false accept rate at a threshold comes from the scores that shipped impostors reach against the command, and beyond
 the largest of them from an exponential tail fitted to the top (peaks over threshold). The false reject rate comes from
-how commands taught from so many examples score in general, moved by what this command's own examples score when each
-is left out in turn: three examples alone could only say 0, 1/3, 2/3 or 1.
+what this command's own examples score when each is left out in turn, by way of how the next utterances of other
+commands turned out to score, given the same: three examples alone could only say 0, 1/3, 2/3 or 1.
 """
 
 from dataclasses import dataclass
@@ -70,17 +70,10 @@ def own_scores(world: World, whitened: Matrix, speakers: list[str | None]) -> Sc
 
 def expected_scores(world: World, own: Scores, examples: int) -> NormalDist:
     """The distribution of scores that the command's next utterances will have."""
-    last = len(world.genuine)
-    general = world.genuine[min(examples, last) - 1]
+    general = world.genuine[min(examples, len(world.genuine)) - 1]
     if len(own) == 0:
-        return NormalDist(general.mean, float(np.hypot(general.between, general.within)))
-    # left-one-out scores come from prototypes of one example fewer: raise them by what that example is worth
-    fewer = world.genuine[min(examples - 1, last) - 1]
-    observed = float(own.mean()) + general.mean - fewer.mean
-    # they share most of their examples, so they count as half as many
-    precision, weight = general.between**-2, len(own) / 2 * general.within**-2
-    mean = (precision * general.mean + weight * observed) / (precision + weight)
-    return NormalDist(mean, float(np.sqrt(general.within**2 + 1 / (precision + weight))))
+        return NormalDist(general.mean, general.deviation)
+    return NormalDist(general.base + general.slope * float(own.mean()), general.residual)
 
 
 def promise(world: World, prototype: Matrix, own: Scores, examples: int, share: float, highest_frr: float) -> Promise:

@@ -201,7 +201,7 @@ class Household:
         matrix = unit(whitened[1:].mean(axis=0, keepdims=True))
         score = float(scores(self._world, whitened[:1], matrix, self._world.nearness(matrix)).max())
         usual = self._world.genuine[min(len(others), len(self._world.genuine)) - 1]
-        if score < usual.mean - 2 * float(np.hypot(usual.between, usual.within)):
+        if score < usual.mean - 2 * usual.deviation:
             return "unlike the other examples: was it the same command, said completely?"
         return None
 

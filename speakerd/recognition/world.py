@@ -20,12 +20,15 @@ NEAREST = 100  # of the cohort, that a score is taken relative to
 
 @dataclass(frozen=True)
 class Genuine:
-    """How a command's own utterances score when it was taught from so many examples: mean over commands, deviation of
-    that mean between commands, deviation of single utterances within a command."""
+    """How a command's next utterances score when it was taught from so many examples: in general (``mean``,
+    ``deviation``), and given the mean that its examples score, each against the others: ``base + slope * own``, give or
+    take ``residual``."""
 
     mean: float
-    between: float
-    within: float
+    deviation: float
+    base: float
+    slope: float
+    residual: float
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class World:
                     tuple(Genuine(*map(float, row)) for row in file["genuine"]),
                     float(file["impostors_per_hour"]),
                 )
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{path} is missing or damaged ({error}): reinstall speakerd's models") from error
         if found.encoder != encoder:
             raise ModelError(f"{path} was made with another encoder than encoder.onnx beside it; install both again")
@@ -74,7 +77,7 @@ class World:
             whitening=self.whitening,
             cohort=self.cohort.astype(np.float16),
             impostors=self.impostors.astype(np.float16),
-            genuine=np.array([(g.mean, g.between, g.within) for g in self.genuine]),
+            genuine=np.array([(g.mean, g.deviation, g.base, g.slope, g.residual) for g in self.genuine]),
             impostors_per_hour=np.array(self.impostors_per_hour),
         )
 

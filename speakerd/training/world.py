@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.audio.segmenter import LONGEST, SHORTEST, find_utterance, frames_of, utterances
 from speakerd.events import Samples, Utterance
+from speakerd.learning.calibration import own_scores
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.scoring import scores
 from speakerd.recognition.world import Genuine, Matrix, World, unit, whitening_of
@@ -26,17 +27,17 @@ def build(encoder: Encoder, corpora: Corpora, seed: int = 0) -> World:
     """Hear everything that was held out, each word once as it is and once in some room."""
     draw = np.random.default_rng(seed)
     rooms = Augment(torch.from_numpy(np.concatenate(corpora.noise).astype(np.float32) / 32768), seed)
-    words = [(clip, vector) for clip in corpora.held_words for vector in _heard(encoder, clip.samples, rooms)]
+    words = [heard for clip in corpora.held_words for heard in _heard(encoder, clip, rooms)]
     spoken = [_spoken(encoder, pcm) for pcm in corpora.held_speech]
     pieces = [vector for pcm in corpora.held_speech for vector in _pieces(encoder, pcm, draw)]
     talk = [vector for vectors in spoken for vector in vectors] + pieces
-    everything = np.stack([vector for _, vector in words] + talk)
+    everything = np.stack([heard.vector for heard in words] + talk)
     mean, whitening = whitening_of(everything)
     # a word is either in the cohort or among the impostors, and so is a voice's running speech, half and half
-    names = sorted({(clip.corpus, clip.word) for clip, _ in words})
+    names = sorted({(heard.clip.corpus, heard.clip.word) for heard in words})
     side = dict(zip(names, draw.permutation(len(names)) % 2, strict=True))
     sides = np.array(
-        [side[clip.corpus, clip.word] for clip, _ in words] + [i * 2 // len(talk) for i in range(len(talk))]
+        [side[heard.clip.corpus, heard.clip.word] for heard in words] + [i * 2 // len(talk) for i in range(len(talk))]
     )
     per_hour = sum(map(len, spoken)) / (seconds(corpora.held_speech) / 3600)
     empty = np.zeros((0, everything.shape[1]), np.float32)
@@ -47,12 +48,21 @@ def build(encoder: Encoder, corpora: Corpora, seed: int = 0) -> World:
     return replace(world, genuine=_genuine(world, words, draw))
 
 
-def _heard(encoder: Encoder, pcm: Pcm, rooms: Augment) -> Iterator[NDArray[np.float32]]:
-    clean = np.pad(_samples(pcm), SAMPLE_RATE // 2)
-    for samples in (clean, rooms(torch.from_numpy(clean)[None])[0].numpy()):
+@dataclass(frozen=True)
+class Heard:
+    """What the encoder made of a clip, as it is (``quiet``) or in some room."""
+
+    clip: Clip
+    vector: NDArray[np.float32]
+    quiet: bool
+
+
+def _heard(encoder: Encoder, clip: Clip, rooms: Augment) -> Iterator[Heard]:
+    quiet = np.pad(_samples(clip.samples), SAMPLE_RATE // 2)
+    for samples in (quiet, rooms(torch.from_numpy(quiet)[None])[0].numpy()):
         utterance = find_utterance(samples)
         if utterance is not None and SHORTEST <= utterance.seconds <= LONGEST:
-            yield encoder.embed(utterance)
+            yield Heard(clip, encoder.embed(utterance), samples is quiet)
 
 
 def _spoken(encoder: Encoder, pcm: Pcm) -> list[NDArray[np.float32]]:
@@ -81,31 +91,55 @@ def _some(vectors: Matrix, draw: np.random.Generator) -> Matrix:
     return vectors[draw.permutation(len(vectors))[:MOST]]
 
 
-def _genuine(
-    world: World, words: list[tuple[Clip, NDArray[np.float32]]], draw: np.random.Generator
-) -> tuple[Genuine, ...]:
-    """Held-out words taught by several people, their other utterances scored: by number of examples."""
-    by_word: dict[tuple[str, str], list[tuple[str, NDArray[np.float32]]]] = defaultdict(list)
-    for clip, vector in words:
-        by_word[clip.corpus, clip.word].append((clip.speaker, world.whiten(vector)))
-    often = {name: said for name, said in by_word.items() if len({speaker for speaker, _ in said}) >= 6}
+def _genuine(world: World, heard: list[Heard], draw: np.random.Generator) -> tuple[Genuine, ...]:
+    """Held-out words taught in quiet, by one person or by several, then said again in all sorts of rooms by the same or
+    by others: what the examples score among themselves against what the next utterances score."""
+    by_word: dict[tuple[str, str], list[Heard]] = defaultdict(list)
+    for one in heard:
+        by_word[one.clip.corpus, one.clip.word].append(one)
+    often = [said for said in by_word.values() if len({one.clip.speaker for one in said}) >= 6]
     rows = []
     for shots in range(1, SHOTS + 1):
-        means, deviations = [], []
-        for said in often.values():
-            strangers = _without(world, np.stack([vector for _, vector in said]))
-            for _ in range(DRAWS):
-                order = draw.permutation(len(said))
-                support, queries = order[:shots], order[shots : shots + 40]
-                matrix = unit(np.stack([said[i][1] for i in support]).mean(axis=0, keepdims=True))
-                found = scores(strangers, np.stack([said[i][1] for i in queries]), matrix, strangers.nearness(matrix))
-                means.append(float(found.mean()))
-                deviations.append(float(found.std()))
-        rows.append(Genuine(float(np.mean(means)), float(np.std(means)), float(np.mean(deviations))))
+        own, queries = [], []
+        for said in often:
+            vectors = world.whiten(np.stack([one.vector for one in said]))
+            strangers = _without(world, vectors)
+            for i in range(DRAWS):
+                support, rest = (_of_one if i % 2 else _of_several)(said, shots, draw)
+                if len(support) < shots or len(rest) < 3:
+                    continue
+                matrix = unit(vectors[support].mean(axis=0, keepdims=True))
+                found = scores(strangers, vectors[rest], matrix, strangers.nearness(matrix))[:, 0]
+                among = own_scores(strangers, vectors[support], [None] * shots)
+                own.append(np.full(len(found), among.mean() if shots > 1 else 0.0))
+                queries.append(found)
+        x, y = np.concatenate(own), np.concatenate(queries)
+        slope, base = np.polyfit(x, y, 1) if shots > 1 else (0.0, y.mean())
+        rows.append(Genuine(*map(float, (y.mean(), y.std(), base, slope, (y - base - slope * x).std()))))
     return tuple(rows)
+
+
+def _of_several(said: list[Heard], shots: int, draw: np.random.Generator) -> tuple[list[int], list[int]]:
+    """Examples of different people, and what others say."""
+    people = draw.permutation(sorted({one.clip.speaker for one in said}))
+    support = []
+    for person in people[:shots]:
+        own = [i for i, one in enumerate(said) if one.clip.speaker == person and one.quiet]
+        support += [int(draw.choice(own))] if own else []
+    rest = [i for i, one in enumerate(said) if one.clip.speaker not in people[:shots]]
+    return support, draw.permutation(rest)[:40].tolist()
+
+
+def _of_one(said: list[Heard], shots: int, draw: np.random.Generator) -> tuple[list[int], list[int]]:
+    """Examples of one person, and what else that person says."""
+    person = draw.choice(sorted({one.clip.speaker for one in said}))
+    own = [i for i, one in enumerate(said) if one.clip.speaker == person]
+    quiet = [i for i in own if said[i].quiet]
+    support = draw.permutation(quiet)[:shots].tolist()
+    used = {id(said[i].clip) for i in support}
+    return support, [i for i in own if id(said[i].clip) not in used][:40]
 
 
 def _without(world: World, own: Matrix) -> World:
     """The world without a word's own utterances in the cohort."""
-    strange = (world.cohort @ own.T).max(axis=1) < 0.9999 if len(world.cohort) else np.zeros(0, bool)
-    return replace(world, cohort=world.cohort[strange])
+    return replace(world, cohort=world.cohort[(world.cohort @ own.T).max(axis=1) < 0.9999])
