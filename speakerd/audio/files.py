@@ -17,20 +17,28 @@ class AudioFileError(SpeakerdError):
 
 
 def read_audio(source: Path | BinaryIO) -> Samples:
-    """Decode a WAV, FLAC, Ogg, Opus or MP3 file to 16 kHz mono float32 in -1..1, (samples,).
+    """Decode a WAV, FLAC, Ogg, Opus or MP3 file to 16 kHz mono float32, (samples,), in -1..1 but for what
+    resampling adds to a clipped recording.
 
     Raises:
         AudioFileError: missing, not readable, not audio, empty, or holding values that are not numbers.
     """
     try:
-        samples, rate = soundfile.read(source, dtype="float32", always_2d=True)
+        if isinstance(source, Path):
+            # By descriptor: by name, libsndfile takes any .raw file for headerless sound, and names must be UTF-8.
+            with source.open("rb") as file:
+                samples, rate = soundfile.read(file.fileno(), dtype="float32", always_2d=True, closefd=False)
+        else:
+            samples, rate = soundfile.read(source, dtype="float32", always_2d=True)
     except (OSError, soundfile.LibsndfileError) as error:
         raise AudioFileError(_why_unreadable(source, error)) from error
-    if len(samples) == 0:
-        raise AudioFileError("empty: it holds no samples")
     if not np.isfinite(samples).all():
         raise AudioFileError("damaged: it holds values that are not numbers (NaN or infinite)")
-    return resample(samples.mean(axis=1), rate)
+    # Files of floating point numbers may hold any, and the squares of large ones are infinite.
+    mono = resample(np.clip(samples, -1, 1).mean(axis=1), rate)
+    if len(mono) == 0:
+        raise AudioFileError("empty: it holds no samples")
+    return mono
 
 
 def resample(samples: Samples, rate: float) -> Samples:
@@ -52,15 +60,13 @@ def from_flac(data: bytes) -> Samples:
 
 
 def _why_unreadable(source: Path | BinaryIO, error: Exception) -> str:
-    if isinstance(source, Path):
-        try:
-            with source.open("rb") as file:
-                if not file.read(1):
-                    return "empty: the file has no bytes"
-        except FileNotFoundError:
+    match error:
+        case FileNotFoundError():
             return "no such file"
-        except IsADirectoryError:
+        case IsADirectoryError():
             return "a folder, not an audio file"
-        except OSError as refused:
-            return f"not readable: {refused.strerror}"
-    return f"not audio that can be read (WAV, FLAC, Ogg, Opus): {error}"
+        case OSError():
+            return f"not readable: {error.strerror}"
+    if isinstance(source, Path) and source.stat().st_size == 0:
+        return "empty: the file has no bytes"
+    return f"not audio that can be read (WAV, FLAC, Ogg, Opus): {getattr(error, 'error_string', error)}"

@@ -1,0 +1,68 @@
+"""Voices for the tests: people's recordings from ``shared/data`` beside the checkout, and the bundled ones.
+
+Which tests need people's voices is their own affair: without the folder these skip, and nothing else does. Such
+recordings cannot be installed, so they skip with SPEAKERD_TEST_ALL=1 too.
+"""
+
+import csv
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from speakerd.audio.features import SAMPLE_RATE
+from speakerd.audio.files import read_audio
+from speakerd.demo.truth import STREAM
+from speakerd.events import Samples
+
+DATA = Path(__file__).resolve().parents[2] / "shared/data"
+
+
+def clips(word: str, many: int, corpus: str = "wake-phrases") -> list[Samples]:
+    """So many recordings of a word, each cut out with 150 ms around it."""
+    _need_recordings()
+    rows = [row for row in _words() if row["corpus"] == corpus and row["word"] == word][:many]
+    assert len(rows) == many, f"{DATA} has {len(rows)} clips of {word}"
+    return [_shard(row["shard"])[int(row["start"]) :][: int(row["length"])] for row in rows]
+
+
+def talk(many: int) -> list[Samples]:
+    """Read English sentences, each by somebody else, of about ten seconds."""
+    _need_recordings()
+    return [read_audio(path) for path in sorted((DATA / "speech/dev").glob("librispeech-*.opus"))[:many]]
+
+
+def speech(seconds: float) -> Samples:
+    """Somebody who speaks: a person where there are recordings, else a synthesiser."""
+    path = DATA / "speech/dev/librispeech-0001.opus"
+    return read_audio(path if path.exists() else STREAM)[: round(seconds * SAMPLE_RATE)]
+
+
+def room(seconds: float, seed: int = 0, level: float = -66.0) -> Samples:
+    """The noise of a quiet room, ``level`` in dBFS."""
+    noise = np.random.default_rng(seed).normal(0, 10 ** (level / 20), round(seconds * SAMPLE_RATE))
+    return noise.astype(np.float32)
+
+
+def said(*pieces: Samples | float) -> Samples:
+    """One after the other, in a quiet room: sounds, and pauses in seconds."""
+    sounds = [np.zeros(round(p * SAMPLE_RATE), np.float32) if isinstance(p, float | int) else p for p in pieces]
+    stream = np.concatenate(sounds)
+    return np.asarray(stream + room(len(stream) / SAMPLE_RATE)[: len(stream)], np.float32)
+
+
+def _need_recordings() -> None:
+    if not (DATA / "words.csv").exists():
+        pytest.skip(f"needs recordings of people's voices, and {DATA} is not there")
+
+
+@cache
+def _words() -> list[dict[str, str]]:
+    with (DATA / "words.csv").open(encoding="utf-8", newline="") as file:
+        return [row for row in csv.DictReader(file) if row["split"] == "dev"]
+
+
+@cache
+def _shard(name: str) -> Samples:
+    return read_audio(DATA / name)
