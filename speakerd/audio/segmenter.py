@@ -65,12 +65,12 @@ class Segmenter:
     def push(self, frame: Samples) -> Utterance | None:
         """Take the next frame, (320,)."""
         self._count += 1
-        self.level = decibels(frame)
+        self.level = decibels(frame - frame.mean())  # a cheap sound card's constant offset is no sound
         pcm = (np.clip(frame, -1, 1) * 32767).astype(np.int16).tobytes()
         speech = self._vad.is_speech(pcm, SAMPLE_RATE)
         speech = self.room.stands_out(self.level) and speech
+        self._before.append(frame)
         if not self.open:
-            self._before.append(frame)
             self._votes.append(speech)
             if sum(self._votes) >= self.OPEN_FRAMES:
                 self._opened()
@@ -89,6 +89,7 @@ class Segmenter:
     def reset(self) -> None:
         """Forget the open utterance and what preceded it (the stream was interrupted)."""
         self._close()
+        self._before.clear()
 
     def _opened(self) -> None:
         self.open = True
@@ -97,28 +98,23 @@ class Segmenter:
         self._total = self._last = len(self._frames)
         self._begin = len(self._frames) - len(votes) + votes.index(True)
         self._votes.clear()
-        self._before.clear()
 
     def _closed(self) -> Utterance:
         after = -(-self.AFTER // FRAME)
-        kept = self._frames[: self._last + after]
         utterance = Utterance(
-            samples=np.concatenate(kept),
+            samples=np.concatenate(self._frames[: self._last + after]),
             begin=self._begin * FRAME,
             end=self._last * FRAME,
             start=(self._count - self._total + self._begin) * FRAME / SAMPLE_RATE,
             decided=self._count * FRAME / SAMPLE_RATE,
         )
-        rest = self._frames[self._last + after :]
         self._close()
-        self._before.extend(rest)
         return utterance
 
     def _close(self) -> None:
         self.open = False
         self._frames = []
         self._votes.clear()
-        self._before.clear()
 
 
 def frames_of(samples: Samples) -> Iterator[Samples]:
