@@ -1,0 +1,63 @@
+"""The microphone's way and the file's way end in the same detections: one recording, listened to both ways."""
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from speakerd.audio.features import SAMPLE_RATE
+from tests import recordings
+from tests.system.pulse import Pulse
+
+PROGRAM = [sys.executable, "-m", "speakerd"]
+TAUGHT = {"hadouken": "hadouken", "dracarys": "Licht aus", "how_are_you": "你好吗"}
+
+
+@pytest.fixture
+def stream(tmp_path: Path) -> Path:
+    """Three commands are taught; each is said twice in the stream, with read sentences between."""
+    pieces: list[Any] = [1.0]
+    talk = iter(recordings.talk(len(TAUGHT)))
+    for word, name in TAUGHT.items():
+        clips = recordings.clips(word, 5)
+        for i, clip in enumerate(clips[:3]):
+            soundfile.write(tmp_path / f"{word}-{i}.wav", clip, SAMPLE_RATE)
+        files = [str(tmp_path / f"{word}-{i}.wav") for i in range(3)]
+        subprocess.run([*PROGRAM, "enroll", "--state", str(tmp_path / "state"), name, *files], check=True)
+        pieces += [next(talk)[: 3 * SAMPLE_RATE], 1.0, clips[3], 1.0, clips[4], 1.0]
+    path = tmp_path / "stream.wav"
+    soundfile.write(path, np.clip(recordings.said(*pieces), -1, 1), SAMPLE_RATE)
+    return path
+
+
+def test_what_is_heard_is_what_is_in_the_file(pulse: Pulse, stream: Path, tmp_path: Path) -> None:
+    listen = [*PROGRAM, "listen", "--all", "--json", "--state", str(tmp_path / "state")]
+    file = subprocess.run([*listen, str(stream)], capture_output=True, text=True, check=True).stdout
+    expected = [json.loads(line) for line in file.splitlines()]
+    assert sum(item["accepted"] for item in expected) >= 3
+
+    process = subprocess.Popen(listen, env=pulse.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout and process.stderr
+    try:
+        for line in process.stderr:
+            if "listening on" in line:
+                break
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        pulse.play(stream)
+        heard = [json.loads(process.stdout.readline()) for _ in expected]
+    finally:
+        process.terminate()
+        process.wait(10)
+    shift = heard[0]["start"] - expected[0]["start"]  # when the playing began
+    for one, other in zip(heard, expected, strict=True):
+        assert one["command"] == other["command"]
+        assert one["accepted"] == other["accepted"]
+        # the frames begin somewhere else in the recording, so the gate may open a frame or two earlier or later
+        assert one["start"] - shift == pytest.approx(other["start"], abs=0.1)
+        assert one["score"] == pytest.approx(other["score"], abs=0.1)
