@@ -1,0 +1,577 @@
+"""The daemon as a whole: a process that hears what a test says, asked and stopped as people and systemd do."""
+
+import contextlib
+import http.server
+import json
+import resource
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from speakerd.control.messages import Enroll, Forget, History, Known, Recording, Rename, Status, Teach
+from speakerd.control.socket import answers
+from speakerd.errors import SpeakerdError
+from tests.running import CLIPS as RECORDED
+from tests.running import (
+    LAMP,
+    NIGHT,
+    QUIETER,
+    SPEAKERD,
+    Conversation,
+    Speaker,
+    clip,
+    eventually,
+    lines,
+    speaker,
+    speakerd,
+)
+
+
+def teach(running: Speaker, name: str, of: str | None = None, action: str | None = None) -> dict[str, Any]:
+    """Teach a command from its bundled recordings, or from those of another; what became of it."""
+    recordings = [Recording(f"{i}.wav", clip(of or name, i).astype("<f4").tobytes()) for i in range(3)]
+    return running.ask(Enroll(name, recordings, replace=True, action=action))[-1]
+
+
+@contextlib.contextmanager
+def home_automation() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """An address for webhooks, and what was posted there."""
+    told: list[dict[str, Any]] = []
+
+    class Home(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Home)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/api/webhook/speakerd", told
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def settings(path: Path, **sections: Any) -> Path:
+    path.write_text(yaml.safe_dump(sections, allow_unicode=True))
+    return path
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Speaker]:
+    """One daemon for the tests that leave it as they found it: it knows LAMP."""
+    with speaker(tmp_path_factory.mktemp("house")) as running:
+        teach(running, LAMP)
+        yield running
+
+
+# -- teaching while it runs
+
+
+def test_what_is_taught_while_it_runs_is_live_at_once(house: Speaker, tmp_path: Path) -> None:
+    watching = house.watch(everything=True)
+    house.say(clip(NIGHT))
+    before = watching.next()
+    assert before is not None
+    assert (before["command"], before["accepted"]) == (LAMP, False), "only what is known can be heard"
+    # This client could not learn anything by itself: it has no models.
+    without = settings(tmp_path / "without.yaml", recognition={"models": str(tmp_path)})
+    done = speakerd("enroll", NIGHT, *RECORDED[NIGHT], "--state", house.state, "--config", without, "--json")
+    assert done.returncode == 0, done.stderr
+    assert [item.get("accepted") for item in lines(done)[:3]] == [True] * 3
+    house.say(clip(NIGHT))
+    after = watching.next()
+    assert after is not None
+    assert (after["command"], after["accepted"]) == (NIGHT, True)
+    assert after["start"] < after["time"]
+    assert {item["command"] for item in lines(speakerd("commands", "--state", house.state, "--json"))} == {LAMP, NIGHT}
+    house.ask(Forget(NIGHT))
+    house.say(clip(NIGHT))
+    forgotten = watching.next()
+    assert forgotten is not None
+    assert (forgotten["command"], forgotten["accepted"]) == (LAMP, False)
+
+
+def test_the_store_on_disk_is_what_the_daemon_knows(tmp_path: Path) -> None:
+    with speaker(tmp_path) as running:
+        teach(running, LAMP)
+        known = running.ask(Known())
+        running.process.kill()  # without a chance to write anything more
+        running.process.wait()
+        alone = lines(speakerd("commands", "--state", running.state, "--json"))
+    (command,) = known[0]["commands"]
+    assert [(item["command"], item["examples"]) for item in alone] == [(LAMP, 3)]
+    assert alone[0]["threshold"] == pytest.approx(command["threshold"], abs=1e-4)
+    with speaker(tmp_path) as again:  # where the socket of the killed one still lies
+        watching = again.watch()
+        again.say(clip(LAMP))
+        heard = watching.next()
+        assert heard is not None
+        assert heard["command"] == LAMP
+
+
+def test_two_clients_at_once(house: Speaker) -> None:
+    before = len(house.ask(History()))
+    names = [f"lamp {number}" for number in range(6)]
+    recordings = [Recording("a.wav", clip(QUIETER).astype("<f4").tobytes())]
+    answers = [Conversation(house.control, Enroll(name, recordings)) for name in names]
+    assert [answer.until("command")["command"] for answer in answers] == names
+    known = {command["name"] for command in house.ask(Known())[0]["commands"]}
+    assert known == {LAMP, *names}
+    history = house.ask(History())
+    assert len(history) - before == len(names)
+    assert [len(version["commands"]) for version in history[: len(names)]] == [7, 6, 5, 4, 3, 2]
+    for name in names:
+        house.ask(Forget(name))
+
+
+# -- lessons
+
+
+def hear_lesson(running: Speaker, lesson: Conversation, name: str) -> list[dict[str, Any]]:
+    """Say a command whenever asked to, until the lesson ends; everything that the lesson told."""
+    told: list[dict[str, Any]] = []
+    while (item := lesson.next()) is not None:
+        told.append(item)
+        if "take" in item:
+            running.say(clip(name, (item["take"] - 1) % 3))
+    return told
+
+
+def test_a_guided_lesson(house: Speaker) -> None:
+    lesson = Conversation(house.control, Teach(NIGHT))
+    told = hear_lesson(house, lesson, NIGHT)
+    steps = [item for item in told if "level" not in item]
+    assert [(step["take"], step["of"]) for step in steps if "take" in step] == [(1, 3), (2, 3), (3, 3)]
+    assert [step["heard"] for step in steps if "heard" in step] == [True] * 3
+    assert [next(iter(step)) for step in steps[:6]] == ["take", "heard"] * 3
+    assert [step["accepted"] for step in steps if "example" in step] == [True] * 3
+    assert (steps[-1]["command"], steps[-1]["examples"]) == (NIGHT, 3)
+    levels = [item for item in told if "level" in item]
+    assert any(item["speech"] for item in levels) and not all(item["speech"] for item in levels)
+    assert max(item["level"] for item in levels) > -40 > min(item["level"] for item in levels)
+    watching = house.watch()
+    house.say(clip(NIGHT))
+    heard = watching.next()
+    assert heard is not None
+    assert heard["command"] == NIGHT
+    house.ask(Forget(NIGHT))
+
+
+def test_no_command_fires_during_a_lesson(house: Speaker) -> None:
+    """Most of all not with the last take, with which the lesson has all that it wanted."""
+    watching = house.watch(everything=True)
+    told = hear_lesson(house, Conversation(house.control, Teach(LAMP)), LAMP)
+    assert told[-1]["examples"] == 6
+    before = house.ask(Status())[0]["heard_seconds"]
+    house.say(clip(LAMP))
+    heard = watching.next()
+    assert heard is not None
+    assert heard["start"] > before - 1, "a take of the lesson fired"
+    teach(house, LAMP)
+
+
+def test_a_take_is_refused_with_a_reason_and_asked_for_again(house: Speaker) -> None:
+    lesson = Conversation(house.control, Teach("x", takes=1))
+    lesson.until("take")
+    house.say(np.concatenate([clip(LAMP)[8000:24000]] * 6))  # six seconds without a pause
+    refused = lesson.until("heard")
+    assert refused["heard"] is False
+    assert "too long" in refused["reason"]
+    assert lesson.until("take")["take"] == 1
+    house.say(clip(LAMP))
+    assert lesson.until("command")["examples"] == 1
+    house.ask(Forget("x"))
+
+
+def test_one_lesson_at_a_time_until_its_pupil_hangs_up(tmp_path: Path) -> None:
+    with speaker(tmp_path) as running:
+        pupil = subprocess.Popen(
+            [SPEAKERD, "enroll", NIGHT, "--state", running.state], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert pupil.stdout is not None
+        assert NIGHT in pupil.stdout.readline().decode()
+        with pytest.raises(SpeakerdError, match="another lesson is going on"):
+            running.ask(Teach(QUIETER))
+        assert running.ask(Status())[0]["commands"] == 0
+        pupil.kill()
+        pupil.communicate()
+
+        def free() -> Conversation | None:
+            lesson = Conversation(running.control, Teach(QUIETER, takes=1))
+            try:
+                lesson.until("take")
+            except SpeakerdError:
+                return None
+            return lesson
+
+        lesson = eventually(free)
+        running.say(clip(QUIETER))
+        assert lesson.until("command")["command"] == QUIETER
+
+
+def test_a_lesson_does_not_outlive_the_sound(tmp_path: Path) -> None:
+    """Neither a reload nor a microphone that goes away leaves anybody waiting, nor the next lesson refused."""
+    with speaker(tmp_path) as running:
+        lesson = Conversation(running.control, Teach(NIGHT))
+        lesson.until("take")
+        running.reload()
+        with pytest.raises(SpeakerdError, match="Nothing was learned"):
+            lesson.until("command")
+        lesson = Conversation(running.control, Teach(NIGHT))
+        lesson.until("take")
+        running.hush()
+        with pytest.raises(SpeakerdError, match="no sound arrives on standard input"):
+            lesson.until("command")
+        assert running.ask(Status())[0]["waiting"] == "no sound arrives on standard input"
+        running.hush(False)
+        told = hear_lesson(running, eventually(lambda: Conversation(running.control, Teach(NIGHT))), NIGHT)
+        assert told[-1]["command"] == NIGHT
+
+
+# -- what is heard goes out
+
+
+def test_a_detection_reaches_a_program_and_an_address(tmp_path: Path) -> None:
+    noted, heard = tmp_path / "noted", tmp_path / "heard.jsonl"
+    with home_automation() as (address, told):
+        program = ["sh", "-c", f'echo "$SPEAKERD_COMMAND|$SPEAKERD_ACTION|$SPEAKERD_ID" >>{noted}']
+        config = settings(
+            tmp_path / "speakerd.yaml",
+            outputs={
+                "json": str(heard),
+                "actions": {"note": {"shell": program}, "home": {"webhook": address}},
+                "on": {"*": ["home"]},
+            },
+        )
+        with speaker(tmp_path, "--config", config) as running:
+            teach(running, LAMP, action="note")
+            teach(running, QUIETER)
+            running.say(clip(QUIETER))
+            running.say(clip(LAMP))
+            eventually(lambda: len(told) == 2 and noted.exists() and len(heard.read_text().splitlines()) == 2)
+            assert running.ask(Status())[0]["detections"] == 2
+    written = [json.loads(line) for line in heard.read_text().splitlines()]
+    assert [item["command"] for item in written] == [QUIETER, LAMP]
+    assert sorted(told, key=lambda item: item["time"]) == written
+    assert noted.read_text() == f"{LAMP}|note|{written[1]['id']}\n", "only what was taught with this action"
+    assert written[0]["time"] < written[1]["start"] < written[1]["time"]
+    assert written[1]["score"] >= written[1]["threshold"]
+
+
+def test_listen_watches_the_daemon(house: Speaker) -> None:
+    with subprocess.Popen(
+        [SPEAKERD, "listen", "--json", "--state", house.state], stdout=subprocess.PIPE, text=True
+    ) as listening:
+        assert listening.stdout is not None
+        seen: list[dict[str, Any]] = []
+        reader = threading.Thread(target=lambda: seen.append(json.loads(listening.stdout.readline())))  # type: ignore[union-attr]
+        reader.start()
+
+        def heard() -> bool:
+            house.say(clip(LAMP))
+            reader.join(1)
+            return bool(seen)
+
+        eventually(heard)
+        listening.terminate()
+    assert {"id", "time", "start", "command", "score", "accepted", "speaker"} <= set(seen[0])
+    assert seen[0]["command"] == LAMP
+    assert seen[0]["accepted"] is True
+
+
+# -- the socket and the state
+
+
+def test_only_owner_and_group_may_speak_to_it(house: Speaker) -> None:
+    assert stat.S_IMODE(house.control.stat().st_mode) == 0o660
+    assert stat.S_IMODE(house.state.stat().st_mode) == 0o700
+
+
+def test_a_second_daemon_on_the_same_state_is_turned_away(house: Speaker) -> None:
+    second = speakerd("run", "--input", "-", "--state", house.state)
+    assert second.returncode == 1
+    assert second.stdout == ""
+    assert f"belongs to a running speakerd (process {house.process.pid})" in second.stderr
+    assert "--state DIR" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert house.ask(Status())[0]["commands"] == 1, "the first one is none the worse for it"
+
+
+def test_a_very_long_path_of_the_state(tmp_path: Path) -> None:
+    """The kernel allows a socket 107 bytes."""
+    state = tmp_path / ("so deep " * 12) / ("down here " * 12)
+    assert len(str(state)) > 200
+    with speaker(tmp_path, state=state) as running:
+        done = speakerd("enroll", LAMP, *RECORDED[LAMP], "--state", state)
+        assert done.returncode == 0, done.stderr
+        assert running.ask(Status())[0]["commands"] == 1
+        assert running.stop() == 0
+    assert not answers(running.control)
+
+
+def test_too_many_connections_are_weathered(tmp_path: Path) -> None:
+    with speaker(tmp_path) as running:
+        resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (40, 40))
+        greedy = []
+        for _ in range(45):
+            greedy.append(socket.socket(socket.AF_UNIX))
+            greedy[-1].setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 1, 0))
+            with contextlib.suppress(BlockingIOError):  # the line is full as well
+                greedy[-1].connect(str(running.control))
+                continue
+            break
+        running.await_log("Too many open files")
+        for connection in greedy:
+            connection.close()
+        assert running.ask(Status())[0]["commands"] == 0
+
+
+def test_needs_nothing_that_is_not_used(tmp_path: Path) -> None:
+    """Neither torch, whatever happens, nor what only others need; resident memory is what a small machine has least."""
+    config = settings(
+        tmp_path / "speakerd.yaml", outputs={"actions": {"note": {"shell": ["true"]}}, "on": {"*": ["note"]}}
+    )
+    with speaker(tmp_path, "--config", config, PYTHONPROFILEIMPORTTIME="1") as running:
+        teach(running, LAMP)
+        watching = running.watch()
+        running.say(clip(LAMP))
+        assert watching.next() is not None
+        running.reload()
+        maps = Path(f"/proc/{running.process.pid}/maps").read_text()
+        status = Path(f"/proc/{running.process.pid}/status").read_text()
+        assert running.stop() == 0
+    assert "onnxruntime" in maps
+    assert "torch" not in maps
+    resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+    assert resident < 100_000
+    imported = {
+        line.rsplit("|", 1)[1].strip() for line in running.log().splitlines() if line.startswith("import time:")
+    }
+    assert {"numpy", "onnxruntime", "speakerd.daemon"} <= imported
+    assert not {"torch", "rich", "urllib.request", "http.client", "ssl", "sounddevice"} & imported
+
+
+# -- stopping
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stops_at_once_when_told_to(tmp_path: Path, number: signal.Signals) -> None:
+    with speaker(tmp_path) as running:
+        teach(running, LAMP)
+        watching = running.watch()
+        lesson = Conversation(running.control, Teach("x"))
+        lesson.until("take")
+        began = time.monotonic()
+        running.process.send_signal(number)
+        assert running.process.wait(10) == 0
+        assert time.monotonic() - began < 2
+        running.await_notice("STOPPING=1")
+        for waiting in (watching, lesson):
+            with pytest.raises(SpeakerdError, match=r"the daemon went away|the sound ended"):
+                waiting.until("command")
+    assert not running.control.exists()
+    assert "Traceback" not in running.log()
+
+
+def test_stops_also_without_sound(tmp_path: Path) -> None:
+    with speaker(tmp_path) as running:
+        running.hush()
+        eventually(lambda: running.ask(Status())[0]["waiting"])
+        began = time.monotonic()
+        assert running.stop() == 0
+        assert time.monotonic() - began < 2
+
+
+def test_ends_with_its_sound(tmp_path: Path) -> None:
+    done = speakerd("run", "--input", RECORDED[LAMP][0], "--state", tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_a_program_that_is_killed_with_the_daemon(tmp_path: Path) -> None:
+    """What it runs may take a while, but not for ever."""
+    began_file = tmp_path / "began"
+    program = ["sh", "-c", f"echo $$ >{began_file}; sleep 60"]
+    config = settings(
+        tmp_path / "speakerd.yaml",
+        outputs={"actions": {"slow": {"shell": program, "timeout": 100}}, "on": {"*": ["slow"]}},
+    )
+    with speaker(tmp_path, "--config", config) as running:
+        teach(running, LAMP)
+        running.say(clip(LAMP))
+        process = int(eventually(lambda: began_file.exists() and began_file.read_text()))
+        began = time.monotonic()
+        assert running.stop() == 0
+        assert time.monotonic() - began < 7
+    command = Path(f"/proc/{process}/cmdline")
+    eventually(lambda: not command.exists() or command.read_text() == "", "the program goes on")
+
+
+def test_a_client_learns_that_the_daemon_was_killed(tmp_path: Path) -> None:
+    with speaker(tmp_path) as running:
+        pupil = subprocess.Popen(
+            [SPEAKERD, "enroll", "x", "--state", running.state],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert pupil.stdout is not None
+        pupil.stdout.readline()
+        running.process.kill()
+        _, said = pupil.communicate(timeout=10)
+    assert pupil.returncode == 1
+    assert "the daemon went away before it had answered" in said
+
+
+# -- reloading
+
+
+def versions(running: Speaker) -> list[str]:
+    return [version["change"] for version in running.ask(History())]
+
+
+def test_a_reload_takes_over_the_budget(tmp_path: Path) -> None:
+    config = settings(tmp_path / "speakerd.yaml", listening={"false_accepts_per_day": 100.0, "highest_frr": 0.9})
+    with speaker(tmp_path, "--config", config) as running:
+        teach(running, LAMP)
+        (before,) = lines(speakerd("commands", "--state", running.state, "--json"))
+        settings(config, listening={"false_accepts_per_day": 0.01, "highest_frr": 0.9})
+        running.reload()
+        (after,) = lines(speakerd("commands", "--state", running.state, "--json"))
+        assert after["threshold"] > before["threshold"]
+        assert after["expected_fa_per_hour"] < before["expected_fa_per_hour"]
+        assert after["expected_frr"] > before["expected_frr"]
+        assert versions(running) == ["thresholds for a new budget", f"{LAMP}: learned 3 examples"]
+        running.reload()
+        assert len(versions(running)) == 2, "nothing changed, so there is no new version"
+        # the threshold is also the one that the spotter goes by
+        watching = running.watch(everything=True)
+        running.say(clip(LAMP))
+        heard = watching.next()
+        assert heard is not None
+        assert heard["threshold"] == pytest.approx(after["threshold"], abs=1e-3)
+
+
+def test_a_reload_takes_over_the_gate(tmp_path: Path) -> None:
+    config = settings(tmp_path / "speakerd.yaml", gate={"hangover_ms": 200})
+
+    def seconds(running: Speaker) -> float:
+        watching = running.watch(everything=True)
+        running.say(clip(LAMP))
+        heard = watching.next()
+        assert heard is not None
+        return float(heard["time"] - heard["start"])
+
+    with speaker(tmp_path, "--config", config) as running:
+        teach(running, LAMP)
+        before = seconds(running)
+        settings(config, gate={"hangover_ms": 1200})
+        running.reload()
+        assert seconds(running) == pytest.approx(before + 1.0, abs=0.3)
+
+
+def test_a_reload_takes_over_actions_and_a_broken_file_changes_nothing(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+
+    def writes(file: Path) -> Path:
+        action = {"shell": ["sh", "-c", f"echo >>{file}"]}
+        return settings(tmp_path / "speakerd.yaml", outputs={"actions": {"note": action}, "on": {"*": ["note"]}})
+
+    def times(file: Path) -> int:
+        return len(file.read_text().splitlines()) if file.exists() else 0
+
+    config = writes(first)
+    with speaker(tmp_path, "--config", config) as running:
+        teach(running, LAMP)
+        running.say(clip(LAMP))
+        eventually(lambda: times(first) == 1)
+        writes(second)
+        running.reload()
+        running.say(clip(LAMP))
+        eventually(lambda: times(second) == 1)
+        config.write_text(config.read_text() + "listening:\n  false_accepts_per_hour: 2\n")
+        running.reload()
+        assert f"{config}:" in running.log()
+        assert "false_accepts_per_hour" in running.log()
+        assert "did you mean" in running.log().casefold()
+        running.say(clip(LAMP))
+        eventually(lambda: times(second) == 2)
+        config.unlink()
+        running.reload()
+        running.say(clip(LAMP))
+        eventually(lambda: times(second) == 3)
+    assert times(first) == 1
+
+
+def test_a_stop_during_a_reload_is_not_lost(tmp_path: Path) -> None:
+    config = settings(tmp_path / "speakerd.yaml", listening={"false_accepts_per_day": 1.0})
+    with speaker(tmp_path, "--config", config) as running:
+        teach(running, LAMP)
+        settings(config, listening={"false_accepts_per_day": 2.0})
+        running.process.send_signal(signal.SIGHUP)
+        while not any(line.startswith("RELOADING") for line in running.notice()):
+            pass
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(5) == 0
+
+
+def test_names_changed_through_the_socket_are_heard_under_the_new_name(house: Speaker) -> None:
+    watching = house.watch()
+    house.ask(Rename(LAMP, "Küchenlicht 💡"))
+    house.say(clip(LAMP))
+    heard = watching.next()
+    house.ask(Rename("Küchenlicht 💡", LAMP))
+    assert heard is not None
+    assert heard["command"] == "Küchenlicht 💡"
+
+
+# -- what systemd is told
+
+
+def test_systemd_is_told_of_every_step(tmp_path: Path) -> None:
+    with speaker(tmp_path) as running:
+        assert running.ready == ["READY=1", "STATUS=listening for 0 commands"]
+        before = time.monotonic_ns() // 1000
+        running.process.send_signal(signal.SIGHUP)
+        reloading = dict(line.split("=", 1) for line in running.notice())
+        assert reloading["RELOADING"] == "1"
+        assert before <= int(reloading["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
+        assert running.notice() == ["READY=1"]
+        assert running.stop() == 0
+        assert running.notice() == ["STOPPING=1"]
+
+
+def test_the_watchdog_is_fed_with_and_without_sound(tmp_path: Path) -> None:
+    with speaker(tmp_path, WATCHDOG_USEC="900000") as running:
+        for silent in (False, True):
+            running.hush(silent)
+            fed = [running.notice(0.9) for _ in range(4)]  # any that came late would have been a restart
+            assert fed == [["WATCHDOG=1"]] * 4
+        running.process.send_signal(signal.SIGSTOP)
+        with pytest.raises(TimeoutError):  # those that were told before come first
+            for _ in range(10):
+                running.notice(1)
+
+
+def test_goes_on_when_its_manager_is_gone(tmp_path: Path) -> None:
+    with speaker(tmp_path, WATCHDOG_USEC="30000") as running:
+        running.unmanaged()
+        running.process.send_signal(signal.SIGHUP)
+        running.await_log("configuration read again")
+        teach(running, LAMP)
+        assert running.stop() == 0
