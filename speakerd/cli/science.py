@@ -1,5 +1,6 @@
 """``speakerd eval``, ``bench``, ``train``: how well it works, what it costs, how it came to be."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,17 @@ def few_shot(
     lines = []
     for corpus in corpora:
         apart = [other.vectors[other.cut] for other in corpora + others if other is not corpus] + talk
-        if not apart:
+        if not sum(map(len, apart)):
             raise SpeakerdError("nothing to reject: give --negatives or --speech, or several corpora below --data")
         for k in shots:
-            lines.append(figures(mind.world, corpus, np.concatenate(apart), k, draws, budget))
+            try:
+                lines.append(figures(mind.world, corpus, np.concatenate(apart), k, draws, budget))
+            except SpeakerdError as error:
+                logging.warning("left out: %s", error)
+                continue
             session.say(msgspec.to_builtins(lines[-1]))
+    if not lines:
+        raise SpeakerdError(f"{data}: nothing could be measured")
     if not session.json:
         print("\n".join(table(lines)))
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from speakerd.audio.files import read_audio
 from speakerd.audio.segmenter import LONGEST, SHORTEST, find_utterance, frames_of, utterances
 from speakerd.config.settings import Listening
+from speakerd.errors import SpeakerdError
 from speakerd.evaluation.metrics import Interval, accuracy_at, auroc, interval
 from speakerd.learning.calibration import TALK_HOURS, own_scores, promise
 from speakerd.recognition.encoder import Encoder
@@ -130,6 +131,16 @@ def one_draw(world: World, corpus: Corpus, negatives: Matrix, shots: int, seed: 
 
 
 def figures(world: World, corpus: Corpus, negatives: Matrix, shots: int, draws: int, budget: Listening) -> Figures:
+    """Raises:
+    SpeakerdError: a word has too few speakers to be taught by some and tried by others.
+    """
+    for word in sorted(set(corpus.words)):
+        speakers = len(set(corpus.speakers[(corpus.words == word) & corpus.cut]))
+        if speakers <= shots:
+            raise SpeakerdError(
+                f"{corpus.name}/{word}: utterances of {speakers} speakers; {shots} are needed to teach it, "
+                "and others to try it"
+            )
     tried = [one_draw(world, corpus, negatives, shots, seed, budget) for seed in range(draws)]
 
     def over(measure: Callable[[Draw], float]) -> Interval:
