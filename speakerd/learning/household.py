@@ -17,6 +17,7 @@ from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.scoring import prototypes, scores
 from speakerd.recognition.world import World, unit
 from speakerd.store.knowledge import Command, Example, Knowledge, Version, name_key, same_name, tidy_name
+from speakerd.store.schema import StoreError
 from speakerd.store.store import Store
 
 MOST_EXAMPLES = 40
@@ -147,14 +148,22 @@ class Household:
         return self._store.history()
 
     def take_over(self, config: Config) -> None:
-        """Take over other settings; thresholds follow a changed budget, in a version of their own."""
+        """Take over other settings; thresholds follow a changed budget, in a version of their own.
+
+        Raises:
+            StoreError: that could not be written; the settings stay as they were.
+        """
         with self._changing():
-            moved = config.listening != self.config.listening
-            self.config = config
-            if moved and self.knowledge.commands:
+            before, self.config = self.config, config
+            if before.listening == config.listening or not self.knowledge.commands:
+                return
+            try:
                 self.knowledge = self._store.write(
                     "thresholds for a new budget", lambda now: self._derived(list(now.commands), [])
                 )
+            except StoreError:
+                self.config = before
+                raise
 
     def confusable(self, command: Command) -> list[str]:
         """Names of the commands that an utterance of this one might be taken for, or the other way round."""
