@@ -17,8 +17,7 @@ class AudioFileError(SpeakerdError):
 
 
 def read_audio(source: Path | BinaryIO) -> Samples:
-    """Decode a WAV, FLAC, Ogg, Opus or MP3 file to 16 kHz mono float32, (samples,), in -1..1 but for what
-    resampling adds to a clipped recording.
+    """Decode a WAV, FLAC, Ogg, Opus or MP3 file to 16 kHz mono float32 in -1..1, (samples,).
 
     Raises:
         AudioFileError: missing, not readable, not audio, empty, or holding values that are not numbers.
@@ -34,8 +33,8 @@ def read_audio(source: Path | BinaryIO) -> Samples:
         raise AudioFileError(_why_unreadable(source, error)) from error
     if not np.isfinite(samples).all():
         raise AudioFileError("damaged: it holds values that are not numbers (NaN or infinite)")
-    # Files of floating point numbers may hold any, and the squares of large ones are infinite.
-    mono = resample(np.clip(samples, -1, 1).mean(axis=1), rate)
+    # Files of floating point numbers may hold any, and the squares of large ones are infinite; resampling overshoots.
+    mono = np.clip(resample(np.clip(samples, -1, 1).mean(axis=1), rate), -1, 1)
     if len(mono) == 0:
         raise AudioFileError("empty: it holds no samples")
     return mono

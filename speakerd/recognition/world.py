@@ -63,7 +63,7 @@ class World:
                     tuple(Genuine(*map(float, row)) for row in file["genuine"]),
                     float(file["impostors_per_hour"]),
                 )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # numpy, zipfile and zlib each have exceptions of their own for damage
             raise ModelError(f"{path} is missing or damaged ({error}): reinstall speakerd's models") from error
         if found.encoder != encoder:
             raise ModelError(f"{path} was made with another encoder than encoder.onnx beside it; install both again")

@@ -84,6 +84,12 @@ def test_numbers_beyond_full_scale_are_cut_off(tmp_path: Path) -> None:
     assert read_audio(tmp_path / "wild.wav")[:5].tolist() == [0.5, 1, -1, 1, -0.5]
 
 
+def test_clipped_recording_stays_within_full_scale_at_another_rate(tmp_path: Path) -> None:
+    clipped = np.sign(np.random.default_rng(0).normal(size=44100))
+    soundfile.write(tmp_path / "clipped.wav", clipped, 44100, subtype="FLOAT")
+    assert np.abs(read_audio(tmp_path / "clipped.wav")).max() == 1
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_numbers_are_refused(tmp_path: Path, value: float) -> None:
     samples = tone(SAMPLE_RATE)
