@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,6 @@ def test_what_is_heard_is_what_is_in_the_file(pulse: Pulse, stream: Path, tmp_pa
     listen = [*PROGRAM, "listen", "--all", "--json", "--state", str(tmp_path / "state")]
     file = subprocess.run([*listen, str(stream)], capture_output=True, text=True, check=True).stdout
     expected = [json.loads(line) for line in file.splitlines()]
-    assert sum(item["accepted"] for item in expected) >= 3
 
     process = subprocess.Popen(listen, env=pulse.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout and process.stderr
@@ -50,14 +50,22 @@ def test_what_is_heard_is_what_is_in_the_file(pulse: Pulse, stream: Path, tmp_pa
                 break
         threading.Thread(target=process.stderr.read, daemon=True).start()
         pulse.play(stream)
-        heard = [json.loads(process.stdout.readline()) for _ in expected]
+        time.sleep(1.5)  # the last command's pause, and what lies in buffers
     finally:
         process.terminate()
+        heard = [json.loads(line) for line in process.stdout.read().splitlines()]
         process.wait(10)
+    # The frames begin somewhere else in the recording, so the gate opens a frame or two earlier or later and scores
+    # move by a hundredth: what lies on the threshold may be taken on one way only, nothing else may.
     shift = heard[0]["start"] - expected[0]["start"]  # when the playing began
-    for one, other in zip(heard, expected, strict=True):
-        assert one["command"] == other["command"]
-        assert one["accepted"] == other["accepted"]
-        # the frames begin somewhere else in the recording, so the gate may open a frame or two earlier or later
-        assert one["start"] - shift == pytest.approx(other["start"], abs=0.1)
-        assert one["score"] == pytest.approx(other["score"], abs=0.1)
+    surely = [item for item in expected if item["accepted"] and item["score"] > item["threshold"] + 0.05]
+    assert len(surely) >= 3
+    for item in surely:
+        (same,) = [one for one in heard if one["start"] - shift == pytest.approx(item["start"], abs=0.1)]
+        assert (same["command"], same["accepted"]) == (item["command"], True)
+        assert same["score"] == pytest.approx(item["score"], abs=0.05)
+    for one in heard:
+        if one["accepted"]:
+            (same,) = [item for item in expected if one["start"] - shift == pytest.approx(item["start"], abs=0.1)]
+            assert same["command"] == one["command"]
+            assert same["score"] > same["threshold"] - 0.05
