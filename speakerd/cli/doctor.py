@@ -4,6 +4,7 @@ import grp
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,17 +119,20 @@ def _devices(session: Session, config: Config) -> Generator[Finding, None, bool]
 def _hearing(config: Config) -> Iterator[Finding]:
     """Two seconds of what the microphone hears."""
     from contextlib import closing
-    from itertools import islice
 
-    from speakerd.audio.microphone import Microphone
+    from speakerd.audio.microphone import STARTS_WITHIN, Microphone
 
+    levels: list[float] = []
+    begun = time.monotonic()
     with closing(Microphone(config.audio.device, config.audio.channel)) as microphone:
-        levels = []
-        for frame in islice(microphone, 100):
-            if isinstance(frame, Waiting):
+        for frame in microphone:
+            if not isinstance(frame, Waiting):
+                levels.append(decibels(frame))
+            elif time.monotonic() > begun + STARTS_WITHIN:  # a sound server takes its time
                 yield Finding("hearing", False, frame.reason)
                 return
-            levels.append(decibels(frame))
+            if len(levels) == 100:
+                break
     loudest, quietest = max(levels), min(levels)
     words = f"between {quietest:.0f} and {loudest:.0f} dBFS in two seconds"
     if loudest <= -95:
