@@ -1,5 +1,6 @@
 """``speakerd commands``, ``forget``, ``rename``, ``history``, ``undo``, ``rollback``."""
 
+import sys
 import time
 from typing import Any
 
@@ -22,7 +23,7 @@ def commands(session: Session) -> None:
             session.say(item)
         return
     _table(
-        ["command", "examples", "threshold", "false accepts / h of talk", "misses", "action", ""],
+        ["command", "examples", "threshold", "false/h", "misses", "action", ""],
         [
             [
                 item["command"],
@@ -36,6 +37,7 @@ def commands(session: Session) -> None:
             for item in known
         ],
     )
+    print("false/h: expected false accepts per hour of talk")
 
 
 @click.command()
@@ -106,4 +108,5 @@ def _table(heads: list[str], rows: list[list[Any]]) -> None:
         table.add_column(head, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(emoji=False).print(table, markup=False)
+    wide = None if sys.stdout.isatty() else 200  # what is piped is for grep
+    Console(emoji=False, width=wide).print(table, markup=False)
