@@ -49,6 +49,7 @@ def messages(caplog) -> list[str]:
 def test_the_program_learns_everything(heard, tmp_path, caplog, monkeypatch):
     monkeypatch.setenv("NOTIFY_SOCKET", "/run/notify")
     monkeypatch.setenv("HOUSE", "ours")
+    monkeypatch.delenv("SPEAKERD_TEST_ALL", raising=False)  # of the tests themselves
     code = """
 import os, sys
 told = {key: value for key, value in os.environ.items() if key.startswith("SPEAKERD_")}
@@ -85,7 +86,7 @@ def test_what_is_not_known_is_empty(heard, tmp_path):
 
 
 def test_a_failure_is_told_with_its_last_lines(heard, caplog):
-    code = "import sys; print('\\n'.join(map(str, range(100000)))); sys.exit('no \\x1b[31mlamp')"
+    code = "import sys; print('\\n'.join(map(str, range(100000))), flush=True); sys.exit('no \\x1b[31mlamp')"
     Shell("lamp", python(code)).run(heard())
     assert messages(caplog) == [
         f"action 'lamp': {sys.executable} failed with exit status 1: 99996 | 99997 | 99998 | 99999 | no  [31mlamp"
