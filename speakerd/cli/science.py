@@ -80,7 +80,7 @@ def bench(session: Session, seconds: int, commands: int) -> None:
 @click.option("--teacher", type=click.Path(path_type=Path, exists=True), required=True, help="speech_embedding.onnx.")
 @click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/latest"), help="Log, checkpoint.")
 @click.option("--models", type=click.Path(path_type=Path), default=Path("models"), help="Where the result goes.")
-@click.option("--epochs", type=click.IntRange(1), default=100)
+@click.option("--epochs", type=click.IntRange(1), default=72)
 @click.option("--seed", type=int, default=0)
 @common
 def train(session: Session, data: Path, teacher: Path, folder: Path, models: Path, epochs: int, seed: int) -> None:

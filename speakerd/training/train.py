@@ -34,7 +34,7 @@ Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # see batch_of
 
 @dataclass(frozen=True)
 class Recipe:
-    epochs: int = 40
+    epochs: int = 72
     compositions: int = 6
     batch: int = 32
     rate: float = 2e-3
