@@ -16,7 +16,7 @@ from speakerd.learning.takes import Take
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.scoring import prototypes, scores
 from speakerd.recognition.world import World, unit
-from speakerd.store.knowledge import Command, Example, Knowledge, Version, name_key, same_name, tidy_name
+from speakerd.store.knowledge import Command, Example, Knowledge, Version, same_name, tidy_name
 from speakerd.store.schema import StoreError
 from speakerd.store.store import Store
 
@@ -67,10 +67,6 @@ class Household:
         vectors = [self._encoder.embed(utterance) for utterance in kept]
         known = self.knowledge.find(name)
         before = [] if known is None or replace else self._store.examples(known.examples)
-        if len(before) + len(kept) > MOST_EXAMPLES:
-            raise EnrolmentError(
-                f"{name} has {len(before)} examples and can have {MOST_EXAMPLES}: begin anew with --replace"
-            )
         doubts = [
             doubt or self._unlike_the_others(vector, [v for j, v in enumerate(vectors) if j != i], before)
             for i, (doubt, vector) in enumerate(zip(doubts, vectors, strict=True))
@@ -81,13 +77,18 @@ class Household:
             for utterance, vector, source, doubt in zip(kept, vectors, sources, doubts, strict=True)
         ]
         count = f"{len(new)} example{'s' if len(new) > 1 else ''}"
-        change = f"{name}: taught anew from {count}" if replace and known else f"{name}: learned {count}"
+        label = known.name if known else name
+        change = f"{label}: taught anew from {count}" if replace and known else f"{label}: learned {count}"
 
         def update(now: Knowledge) -> list[Command]:
             old = now.find(name)
             members = () if old is None or replace else old.examples
+            if len(members) + len(new) > MOST_EXAMPLES:
+                raise EnrolmentError(
+                    f"{label} would have {len(members) + len(new)} examples, and {MOST_EXAMPLES} are possible: "
+                    "give fewer, or begin anew with --replace"
+                )
             fresh = tuple(-1 - i for i in range(len(new)))
-            label = old.name if old else name
             kept_action = action or (old.action if old else None)
             grown = Command(label, kept_action, 0, 0, 0, False, np.zeros((0, 0), np.float32), (), members + fresh)
             return self._derived([c for c in now.commands if c is not old] + [grown], new)
@@ -106,8 +107,7 @@ class Household:
         """
         with self._changing():
             known = self.knowledge.find(name)
-            past = self._store.past_name(name) if erase else None
-            if known is None and past is None:
+            if known is None and not (erase and self._store.remembers(name)):
                 raise self._unknown(name)
             if known is not None:
                 self.knowledge = self._store.write(
@@ -115,7 +115,7 @@ class Household:
                     lambda now: self._derived([c for c in now.commands if not same_name(c.name, name)], []),
                 )
             if erase:
-                self._store.erase(known.name if known else past or name)
+                self._store.erase(name)
                 self.knowledge = self._store.knowledge()
 
     def rename(self, old: str, new: str) -> Command:
@@ -124,11 +124,11 @@ class Household:
         """
         new = tidy_name(new)
         with self._changing():
-            known, other = self._known(old), self.knowledge.find(new)
-            if other is not None and name_key(new) != name_key(old):
-                raise EnrolmentError(f"{new} is a command already; forget it first, or choose another name")
+            known = self._known(old)
 
             def update(now: Knowledge) -> list[Command]:
+                if not same_name(old, new) and now.find(new) is not None:
+                    raise EnrolmentError(f"{new} is a command already; forget it first, or choose another name")
                 return [replace(c, name=new, id=None) if same_name(c.name, old) else c for c in now.commands]
 
             self.knowledge = self._store.write(f"{known.name}: now called {new}", update)
@@ -137,8 +137,10 @@ class Household:
     def undo(self) -> str:
         """Take the last change back; returns what was undone, in words."""
         with self._changing():
-            self.knowledge = self._of_this_encoder(self._store.undo())
-            return self._store.history()[0].change
+            undone = self._store.undo()
+            change = self._store.history()[0].change
+            self.knowledge = self._of_this_encoder(undone)
+            return change
 
     def rollback(self, version: int) -> None:
         with self._changing():
@@ -248,7 +250,7 @@ class Household:
         change = f"derived again for the encoder {self._encoder.name}"
         if lost:
             change += "; without audio, to be taught again: " + ", ".join(c.name for c in lost)
-        return self._store.write(change, lambda now: self._derived(usable, []))
+        return self._store.write(change, lambda now: self._derived(usable, []), again=True)
 
     def _embedded_again(self, command: Command) -> Iterator[Example]:
         for example in self._store.examples(command.examples):

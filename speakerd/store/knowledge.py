@@ -21,7 +21,7 @@ def tidy_name(name: str) -> str:
         BadNameError: says what is wrong with it.
     """
     name = normalize("NFC", name).strip()
-    if not name:
+    if all(category(letter) in ("Cf", "Zs") for letter in name):  # marks of direction, joiners: nothing to be seen
         raise BadNameError("a command needs a name; this one is empty")
     if any(category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
         raise BadNameError(f"{name!r} holds control characters or line breaks; use letters, signs and spaces")

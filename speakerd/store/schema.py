@@ -1,6 +1,10 @@
 """The tables, and opening them: write-ahead log, every confirmed write durable, versions of the layout checked."""
 
+import fcntl
+import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from speakerd.errors import SpeakerdError
@@ -70,6 +74,7 @@ def open_database(folder: Path) -> sqlite3.Connection:
     path = folder / "speakerd.sqlite"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)  # also where the folder is one that everybody may read
         # autocommit: transactions are begun and ended explicitly; one connection is shared under a lock
         connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
     except (OSError, sqlite3.Error) as error:
@@ -77,29 +82,46 @@ def open_database(folder: Path) -> sqlite3.Connection:
             f"{folder}: cannot keep state here: {error}. Choose another folder with --state DIR"
         ) from error
     try:
-        layout = connection.execute("PRAGMA user_version").fetchone()[0]
-        if layout > LAYOUT:
-            raise StoreError(
-                f"{path} is of layout {layout}, this speakerd knows {LAYOUT}: it was written by a newer speakerd. "
-                "Update speakerd, or choose another folder with --state DIR"
-            )
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA secure_delete = ON")
-        if layout == 0:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {LAYOUT}; COMMIT;")
-        connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
-    except sqlite3.Error as error:
+        with _alone(folder):
+            _prepare(connection, path)
+    except (sqlite3.Error, OSError, UnicodeDecodeError, StoreError) as error:
         connection.close()
-        raise StoreError(explain(path, error)) from error
-    except StoreError:
-        connection.close()
-        raise
+        raise error if isinstance(error, StoreError) else StoreError(explain(path, error)) from error
     return connection
 
 
-def explain(path: Path, error: sqlite3.Error) -> str:
-    """A database error in words that say what to do."""
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time: two must not both find that there is nothing yet, and make it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    layout = connection.execute("PRAGMA user_version").fetchone()[0]
+    if layout > LAYOUT:
+        raise StoreError(
+            f"{path} is of layout {layout}, this speakerd knows {LAYOUT}: it was written by a newer speakerd. "
+            "Update speakerd, or choose another folder with --state DIR"
+        )
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")
+    if layout == 0:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {LAYOUT}; COMMIT;")
+    connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
+
+
+# What SQLite, or the decoding of what it read, says of a file in which bytes have changed.
+_DAMAGE = ("not a database", "malformed", "no such column", "no such table", "decode")
+
+
+def explain(path: Path, error: sqlite3.Error | OSError | ValueError) -> str:
+    """What went wrong with the database, in words that say what to do."""
     said = str(error)
     if "readonly" in said or "unable to open" in said:
         return (
@@ -109,6 +131,6 @@ def explain(path: Path, error: sqlite3.Error) -> str:
         return f"{path}: the disk is full, nothing was changed. Free some space and try again"
     if "locked" in said:
         return f"{path} is being written by another speakerd; try again"
-    if "not a database" in said or "malformed" in said:
+    if isinstance(error, ValueError) or any(words in said for words in _DAMAGE):
         return f"{path} is damaged ({said}). Move it away to begin anew, or restore it from a backup"
     return f"{path}: {said}"

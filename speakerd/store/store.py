@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerd.events import Embedding
+from speakerd.store.erasure import remove_traces
 from speakerd.store.knowledge import Command, Example, Knowledge, Version, same_name
 from speakerd.store.schema import StoreError, explain, open_database
 
@@ -73,21 +75,30 @@ class Store:
         """All versions, the newest first."""
         with self._reading():
             rows = self._all("SELECT id, made, change FROM version ORDER BY id DESC")
-            names = {row[0]: tuple(c.name for c in self._commands(row[0])) for row in rows}
-        return [Version(id, made, change, names[id], i == 0) for i, (id, made, change) in enumerate(rows)]
+            known = self._all("SELECT version, name FROM version_trained JOIN trained ON id = trained ORDER BY name")
+        names = defaultdict[int, list[str]](list)
+        for version, name in known:
+            names[version].append(name)
+        return [Version(id, made, change, tuple(names[id]), i == 0) for i, (id, made, change) in enumerate(rows)]
 
     # -- writing
 
     def write(
-        self, change: str, update: Callable[[Knowledge], Sequence[Command]], new: Sequence[Example] = ()
+        self,
+        change: str,
+        update: Callable[[Knowledge], Sequence[Command]],
+        new: Sequence[Example] = (),
+        again: bool = False,
     ) -> Knowledge:
         """A new version. ``update`` is given the current one and returns all commands of the next: unchanged ones as
         they are, changed ones with ``id`` None; among ``examples`` of these, a negative number -1 - i stands for
-        ``new[i]``, which is stored with them. If it raises, nothing is written."""
+        ``new[i]``, which is stored with them. If it raises, nothing is written. ``again``: it is the current one
+        derived anew, so that undo goes back to what was before that."""
         with self._writing() as now:
             commands = update(self.knowledge())
             ids = [self._add_example(example, now) for example in new]
-            parent = self._current()
+            current = self._current()
+            parent = self._parent(current) if again else current
             version = self._add_version(parent, change, now)
             for command in commands:
                 trained = command.id
@@ -110,16 +121,14 @@ class Store:
         """
         with self._writing() as now:
             current = self._current()
-            row = None if current is None else self._one("SELECT parent, change FROM version WHERE id = ?", current)
-            if row is None:
+            parent = self._parent(current)
+            if current is None or (parent is None and not self.knowledge().commands):
                 raise StoreError("there is nothing to undo")
-            parent, change = row
-            before = self._one("SELECT parent FROM version WHERE id = ?", parent)
-            if parent is not None and before is None:
+            if parent is not None and self._one("SELECT id FROM version WHERE id = ?", parent) is None:
                 raise StoreError(f"what was known before is older than {KEPT_DAYS} days")
-            if parent is None and not self.knowledge().commands:
-                raise StoreError("there is nothing to undo")
-            version = self._add_version(before[0] if before else None, f"undone: {change}", now)
+            # The first to follow that parent made the change; later ones brought it back or derived it anew.
+            change = self._all("SELECT change FROM version WHERE parent IS ? ORDER BY id LIMIT 1", parent)[0][0]
+            version = self._add_version(self._parent(parent), f"undone: {change}", now)
             self._copy(parent, version)
         return self.knowledge()
 
@@ -137,39 +146,24 @@ class Store:
         return self.knowledge()
 
     def erase(self, name: str) -> None:
-        """Remove every trace of a command that is no longer known, under this name and those it had before:
-        examples, audio, versions of it, what the history says of it, the write-ahead log and free pages."""
+        """Remove every trace of a command that is no longer known, under this name and the others that it had, also
+        from the write-ahead log and free pages."""
         with self._writing():
-            self._run("CREATE TEMP TABLE gone AS SELECT id, name FROM trained WHERE name = ?", name)
-            self._run(
-                "INSERT INTO gone SELECT DISTINCT t.id, t.name"
-                " FROM trained t JOIN trained_example e ON e.trained = t.id WHERE t.name <> ?"
-                " AND e.example IN (SELECT example FROM trained_example JOIN gone ON trained = gone.id)",
-                name,
-            )
-            self._run(
-                "DELETE FROM example WHERE id IN (SELECT example FROM trained_example JOIN gone ON trained = gone.id)"
-            )
-            self._run("DELETE FROM trained WHERE id IN (SELECT id FROM gone)")
-            self._run(
-                "UPDATE version SET change = 'a command was erased'"
-                " WHERE EXISTS (SELECT 1 FROM gone WHERE instr(change, gone.name) > 0)"
-            )
-            self._run("DROP TABLE gone")
+            remove_traces(self._database, name, self.knowledge())
         with self._reading():
             self._run("VACUUM")
             self._run("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def past_name(self, name: str) -> str | None:
-        """How a command was spelt that some version knows, None if none does."""
+    def remembers(self, name: str) -> bool:
+        """Whether some version knows, or knew, a command of this name."""
         with self._reading():
-            names = [row[0] for row in self._all("SELECT DISTINCT name FROM trained")]
-        return next((known for known in names if same_name(known, name)), None)
+            return any(same_name(row[0], name) for row in self._all("SELECT DISTINCT name FROM trained"))
 
     def prune(self, days: float = KEPT_DAYS) -> None:
-        """Drop versions older than ``days`` (never the current one) and the examples that none is left to use."""
+        """Drop versions that others took the place of more than ``days`` ago, and the examples that none is left to
+        use."""
         with self._writing() as now:
-            self._run("DELETE FROM version WHERE made < ? AND id < (SELECT MAX(id) FROM version)", now - days * 86400)
+            self._run("DELETE FROM version WHERE id < (SELECT MAX(id) FROM version WHERE made < ?)", now - days * 86400)
             self._run("DELETE FROM trained WHERE id NOT IN (SELECT trained FROM version_trained)")
             self._run("DELETE FROM example WHERE id NOT IN (SELECT example FROM trained_example)")
 
@@ -225,6 +219,10 @@ class Store:
         row = self._one("SELECT id FROM version ORDER BY id DESC LIMIT 1")
         return None if row is None else int(row[0])
 
+    def _parent(self, version: int | None) -> int | None:
+        row = self._one("SELECT parent FROM version WHERE id = ?", version)
+        return None if row is None else row[0]
+
     def _one(self, statement: str, *values: object) -> Row | None:
         return next(iter(self._all(statement, *values)), None)
 
@@ -239,7 +237,7 @@ class Store:
         with self._lock:
             try:
                 yield
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeDecodeError, json.JSONDecodeError) as error:
                 raise StoreError(explain(self.folder / "speakerd.sqlite", error)) from error
 
     @contextmanager

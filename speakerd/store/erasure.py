@@ -1,0 +1,32 @@
+"""Erasing: everything that a command which is no longer known has left in the tables."""
+
+import re
+import sqlite3
+from collections import defaultdict
+
+from speakerd.store.knowledge import Knowledge, name_key
+
+
+def remove_traces(database: sqlite3.Connection, name: str, known: Knowledge) -> None:
+    """Remove what was learned under ``name`` and, of the same command, under other names: examples, audio, what was
+    derived from them, and what the history says. What ``known`` holds keeps everything but this name, should it have
+    had it once. To be called within a transaction."""
+    present = {example: command.name for command in known.commands for example in command.examples}
+    called: dict[int, str] = dict(database.execute("SELECT id, name FROM trained"))
+    members: dict[int, set[int]] = defaultdict(set)
+    for trained, example in database.execute("SELECT trained, example FROM trained_example"):
+        members[trained].add(example)
+    for trained, shared in [(t, members[t] & present.keys()) for t in called]:
+        if shared and name_key(called.pop(trained)) == name_key(name):
+            database.execute("UPDATE trained SET name = ? WHERE id = ?", (present[min(shared)], trained))
+    gone: set[int] = set()
+    names, examples = {name_key(name)}, set[int]()
+    while more := {t for t in called.keys() - gone if name_key(called[t]) in names or members[t] & examples}:
+        gone |= more
+        names |= {name_key(called[t]) for t in more}
+        examples.update(*(members[t] for t in more))
+    database.executemany("DELETE FROM example WHERE id = ?", [(example,) for example in examples])
+    database.executemany("DELETE FROM trained WHERE id = ?", [(trained,) for trained in gone])
+    trace = re.compile("|".join(rf"(?<!\w){re.escape(gone_name)}(?!\w)" for gone_name in names))
+    told = [id for id, change in database.execute("SELECT id, change FROM version") if trace.search(name_key(change))]
+    database.executemany("UPDATE version SET change = 'a command was erased' WHERE id = ?", [(id,) for id in told])

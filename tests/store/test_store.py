@@ -1,0 +1,572 @@
+"""What was confirmed stays, what was erased is gone, and what went wrong is said; on real files."""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from speakerd.store.knowledge import Command, Knowledge
+from speakerd.store.schema import LAYOUT, StoreError
+from speakerd.store.store import KEPT_DAYS, Ownership, Store
+from tests.needs import lacking
+from tests.somebody import open_folder, without_rights
+from tests.store.teaching import audio, digest, embedding, forget, learn, trained
+
+ROOT = Path(__file__).resolve().parents[2]
+DAY = 86400.0
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def store(folder: Path) -> Iterator[Store]:
+    with closing(Store(folder, "encoder")) as store:
+        yield store
+
+
+def names(knowledge: Knowledge) -> list[str]:
+    return [command.name for command in knowledge.commands]
+
+
+def sql(folder: Path, statement: str, *values: object) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(folder / "speakerd.sqlite", isolation_level=None)) as database:
+        return database.execute(statement, values).fetchall()
+
+
+def age(folder: Path, days: float, versions: str = "id > 0") -> None:
+    sql(folder, f"UPDATE version SET made = made - ? WHERE {versions}", days * DAY)
+
+
+def fault(folder: Path) -> str:
+    with pytest.raises(StoreError) as caught:
+        Store(folder, "encoder").knowledge()
+    assert str(folder) in str(caught.value)
+    return str(caught.value)
+
+
+# -- what is written is read
+
+
+def test_new_store_knows_nothing_and_is_its_owner_s_alone(store: Store, folder: Path) -> None:
+    assert store.knowledge() == Knowledge(0, "encoder")
+    assert store.history() == []
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "speakerd.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+def test_audio_is_private_also_in_a_folder_that_everybody_may_read(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir(mode=0o755)
+    with closing(Store(tmp_path / "shared", "encoder")) as store:
+        learn(store, "lamp")
+        assert {path.stat().st_mode & 0o777 for path in (tmp_path / "shared").iterdir()} == {0o600}
+
+
+def test_everything_comes_back_to_the_last_bit_also_from_another_process(store: Store, folder: Path) -> None:
+    learn(store, "lamp", 1)
+    known = learn(store, "Küche 💡", 4)
+    with closing(Store(folder, "encoder")) as again:
+        for kept in (store, again):
+            assert names(kept.knowledge()) == ["Küche 💡", "lamp"]
+            assert digest(kept, kept.knowledge()) == digest(store, known)
+            lamp = kept.knowledge().find("lamp")
+            assert lamp is not None
+            expected = trained("lamp", (), 1)
+            for value in ("action", "threshold", "expected_fa_per_hour", "expected_frr", "over_budget", "speakers"):
+                assert getattr(lamp, value) == getattr(expected, value)
+            assert np.array_equal(lamp.prototypes, expected.prototypes)
+            for number, example in enumerate(kept.examples(lamp.examples), 1):
+                assert np.array_equal(example.embedding, embedding(number))
+                assert (example.source, example.begin, example.end) == ("microphone", 10, 20)
+                assert kept.audio(lamp.examples[number - 1]) == audio(number)
+
+
+def test_every_change_is_a_version(store: Store) -> None:
+    began = time.time()
+    learn(store, "lamp", 0)
+    learn(store, "door", 3)
+    forget(store, "lamp")
+    history = store.history()
+    assert [(v.version, v.change, v.commands, v.current) for v in history] == [
+        (3, "lamp: forgotten", ("door",), True),
+        (2, "door: learned", ("door", "lamp"), False),
+        (1, "lamp: learned", ("lamp",), False),
+    ]
+    assert all(began <= version.made <= time.time() for version in history)
+
+
+def test_command_that_did_not_change_is_stored_once(store: Store, folder: Path) -> None:
+    learn(store, "lamp", 0)
+    for number in range(1, 5):
+        learn(store, "door", 3 * number)
+    assert sql(folder, "SELECT COUNT(*) FROM trained WHERE name = 'lamp'") == [(1,)]
+
+
+def test_change_that_fails_leaves_nothing(store: Store, folder: Path) -> None:
+    before = learn(store, "lamp")
+
+    def update(now: Knowledge) -> list[Command]:
+        assert names(now) == ["lamp"]
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        store.write("door: learned", update, [])
+    with pytest.raises(StoreError, match="FOREIGN KEY"):
+        store.write("door: learned", lambda now: [trained("door", (999,))])  # there is no such example
+    assert digest(store, store.knowledge()) == digest(store, before)
+    assert store.knowledge().version == before.version
+    assert sql(folder, "SELECT COUNT(*) FROM trained") == [(1,)]
+    assert names(learn(store, "door", 3)) == ["door", "lamp"]
+
+
+def test_example_heard_by_another_encoder_has_no_embedding_until_it_is_given_one(store: Store, folder: Path) -> None:
+    lamp = learn(store, "lamp").commands[0]
+    with closing(Store(folder, "newer")) as newer:
+        assert newer.knowledge().encoder == "encoder"
+        assert [example.embedding for example in newer.examples(lamp.examples)] == [None] * 3
+        newer.add_embedding(lamp.examples[1], embedding(50))
+        found = newer.examples(lamp.examples)
+        assert [example.embedding is None for example in found] == [True, False, True]
+        assert np.array_equal(found[1].embedding, embedding(50))
+    assert np.array_equal(store.examples(lamp.examples)[1].embedding, embedding(1))
+
+
+# -- undo and rollback
+
+
+def test_undo_and_undo_again_go_back_step_by_step(store: Store) -> None:
+    seen = [digest(store, store.knowledge())]
+    for number, name in enumerate(["lamp", "door", "lamp"]):
+        seen.append(digest(store, learn(store, name, 3 * number)))
+    for expected, change in zip(seen[-2::-1], ["lamp: learned", "door: learned", "lamp: learned"], strict=True):
+        assert digest(store, store.undo()) == expected
+        assert store.history()[0].change == f"undone: {change}"
+    with pytest.raises(StoreError, match="nothing to undo"):
+        store.undo()
+    assert len(store.history()) == 6
+
+
+def test_nothing_to_undo_in_a_new_store(store: Store) -> None:
+    with pytest.raises(StoreError, match="nothing to undo"):
+        store.undo()
+    assert store.history() == []
+
+
+def test_rollback_and_its_undo(store: Store) -> None:
+    first = learn(store, "lamp", 0)
+    learn(store, "door", 3)
+    last = forget(store, "lamp")
+    assert digest(store, store.rollback(first.version)) == digest(store, first)
+    assert store.history()[0].change == "back to version 1"
+    assert digest(store, store.undo()) == digest(store, last)
+    assert names(store.undo()) == ["door", "lamp"]
+    with pytest.raises(StoreError, match=r"no version 99; `speakerd history`"):
+        store.rollback(99)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_order_of_changes_undos_and_rollbacks_is_a_pile_of_pictures(store: Store, seed: int) -> None:
+    draw = random.Random(seed)
+    pile = [digest(store, store.knowledge())]
+    versions = {0: pile[0]}
+    for step in range(40):
+        known = store.knowledge()
+        match draw.choice(["learn", "learn", "forget", "undo", "undo", "rollback"]):
+            case "forget" if known.commands:
+                pile.append(digest(store, forget(store, draw.choice(known.commands).name)))
+            case "undo" if len(pile) > 1:
+                pile.pop()
+                assert digest(store, store.undo()) == pile[-1]
+            case "rollback" if len(versions) > 1:
+                version = draw.choice([*versions][1:])
+                pile.append(digest(store, store.rollback(version)))
+                assert pile[-1] == versions[version]
+            case "learn":
+                pile.append(digest(store, learn(store, draw.choice(["lamp", "door", "radio"]), 3 * step)))
+        versions[store.knowledge().version] = digest(store, store.knowledge())
+        assert versions[store.knowledge().version] == pile[-1]
+
+
+def test_undo_passes_over_what_only_derived_the_same_anew(store: Store) -> None:
+    learn(store, "lamp", 0)
+    learn(store, "door", 3)
+    store.write("derived again", lambda now: [trained(c.name, c.examples, 9) for c in now.commands], again=True)
+    assert names(store.knowledge()) == ["door", "lamp"]
+    assert names(store.undo()) == ["lamp"]
+    assert store.history()[0].change == "undone: door: learned"
+
+
+# -- erasing
+
+
+def traces(folder: Path, *secrets: str | bytes) -> list[str]:
+    """Which secrets stand somewhere in a file of the state, in any of its bytes."""
+    found = []
+    for path in folder.rglob("*"):
+        content = path.read_bytes()
+        for secret in secrets:
+            bare = secret.encode() if isinstance(secret, str) else secret
+            if bare.lower() in content.lower():
+                found.append(f"{path.name}: {bare[:20]!r}")
+    return found
+
+
+def test_erased_command_leaves_no_byte_behind(store: Store, folder: Path) -> None:
+    keep = digest(store, learn(store, "door", 0))
+    learn(store, "Secret Garden", 3, source="secret-garden-1.wav")
+    learn(store, "Secret Garden", 6, source="secret-garden-2.wav")
+    store.undo()
+    store.rollback(3)
+    secrets = [
+        "secret",
+        "garden",
+        *(part for i in range(3, 9) for part in (audio(i)[5000:5032], embedding(i).tobytes())),
+    ]
+    assert all(traces(folder, secret) for secret in secrets)
+    forget(store, "Secret Garden")
+    store.erase("Secret Garden")
+    assert traces(folder, *secrets) == []
+    assert not store.remembers("secret garden")
+    assert digest(store, store.knowledge()) == keep
+    assert "a command was erased" in {version.change for version in store.history()}
+    store.undo()  # of what was done to it: nothing of it comes back
+    assert names(store.knowledge()) == ["door"]
+    store.close()
+    assert traces(folder, *secrets) == []
+    assert traces(folder, audio(0)[5000:5032]) != []
+
+
+def test_erasing_goes_by_any_spelling_and_takes_all_of_them(store: Store, folder: Path) -> None:
+    for number, name in enumerate(["Geheim", "GEHEIM", "geheim"]):
+        learn(store, name, 3 * number)
+        forget(store, name)
+    store.write("Geheim: learned 1 example", lambda now: [])
+    assert store.remembers("geHeim")
+    store.erase("geHeim")
+    assert traces(folder, "geheim", *(audio(i)[5000:5032] for i in range(9))) == []
+
+
+def rename(store: Store, old: str, new: str) -> Knowledge:
+    def update(now: Knowledge) -> list[Command]:
+        return [trained(new, c.examples, 5) if c.name == old else c for c in now.commands]
+
+    return store.write(f"{old}: now called {new}", update)
+
+
+def test_erasing_takes_former_names_and_what_was_taught_under_them(store: Store, folder: Path) -> None:
+    learn(store, "first name", 0)
+    rename(store, "first name", "second name")
+    forget(store, "second name")
+    learn(store, "second name", 3)
+    rename(store, "second name", "third name")
+    forget(store, "third name")
+    store.erase("third name")
+    assert traces(folder, "first name", "second name", "third name", *(audio(i)[5000:5032] for i in range(6))) == []
+
+
+def test_erasing_a_former_name_of_a_known_command_leaves_the_command(store: Store, folder: Path) -> None:
+    learn(store, "former name", 0)
+    known = rename(store, "former name", "lamp")
+    learn(store, "former name", 3)  # another one takes the name over
+    forget(store, "former name")
+    store.erase("former name")
+    assert traces(folder, "former name", audio(3)[5000:5032]) == []
+    assert digest(store, store.knowledge()) == digest(store, known)
+    assert names(store.rollback(1)) == ["lamp"]
+
+
+def test_erasing_one_leaves_the_history_of_others_with_longer_names(store: Store) -> None:
+    learn(store, "light", 0)
+    learn(store, "lightning", 3)
+    forget(store, "light")
+    store.erase("light")
+    assert "lightning: learned" in [version.change for version in store.history()]
+
+
+# -- thirty days
+
+
+def test_what_was_forgotten_can_be_brought_back_for_thirty_days_however_old_it_is(store: Store, folder: Path) -> None:
+    known = learn(store, "lamp")
+    age(folder, 400)
+    forget(store, "lamp")
+    age(folder, KEPT_DAYS - 1)
+    store.prune()
+    assert digest(store, store.undo()) == digest(store, known)
+
+
+def test_what_was_forgotten_longer_ago_is_gone(store: Store, folder: Path) -> None:
+    learn(store, "lamp", 0)
+    learn(store, "door", 3)
+    forget(store, "lamp")
+    age(folder, KEPT_DAYS + 1)
+    store.prune()
+    with pytest.raises(StoreError, match="older than 30 days"):
+        store.undo()
+    assert not store.remembers("lamp")
+    assert names(store.knowledge()) == ["door"]
+    assert [version.version for version in store.history()] == [3]
+    assert sql(folder, "SELECT COUNT(*) FROM example") == [(3,)]
+    store.close()
+    assert traces(folder, audio(0)[5000:5032]) == []
+
+
+def test_pruning_goes_by_when_a_version_was_replaced(store: Store, folder: Path) -> None:
+    for number in range(5):
+        learn(store, f"command {number}", 3 * number)
+    for version, days in ((1, 100), (2, 50), (3, 40), (4, 20), (5, 10)):
+        age(folder, days, f"id = {version}")
+    last = digest(store, store.knowledge())
+    store.prune()
+    assert [version.version for version in store.history()] == [5, 4, 3]  # 3 was current until 20 days ago
+    assert digest(store, store.knowledge()) == last
+    age(folder, 1000)
+    store.prune()
+    store.prune()
+    assert digest(store, store.knowledge()) == last
+
+
+# -- what can be wrong with a folder
+
+
+def test_state_of_a_newer_speakerd_is_left_alone(store: Store, folder: Path) -> None:
+    learn(store, "lamp")
+    store.close()
+    sql(folder, f"PRAGMA user_version = {LAYOUT + 1}")
+    before = (folder / "speakerd.sqlite").read_bytes()
+    assert f"is of layout {LAYOUT + 1}, this speakerd knows {LAYOUT}" in fault(folder)
+    assert (folder / "speakerd.sqlite").read_bytes() == before
+
+
+def test_folder_that_may_not_be_written_is_refused() -> None:
+    with open_folder() as place:
+        full, empty = place / "full", place / "empty"
+        with closing(Store(full, "encoder")) as store:
+            learn(store, "lamp")
+        empty.mkdir()
+        for path in (full / "speakerd.sqlite", full, empty):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        assert "cannot keep state here" in without_rights(lambda: fault(full))
+        assert "cannot keep state here" in without_rights(lambda: fault(empty))
+        assert "cannot keep state here" in without_rights(lambda: fault(empty / "deeper"))
+        assert "cannot keep state here" in without_rights(lambda: owned(empty))
+        full.chmod(0o755)
+        empty.chmod(0o755)
+
+
+def owned(folder: Path) -> str:
+    with pytest.raises(StoreError) as caught:
+        Ownership(folder)
+    return str(caught.value)
+
+
+def test_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert "cannot keep state here" in fault(tmp_path / "file")
+    assert "cannot keep state here" in fault(tmp_path / "file" / "deeper")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", ["text", "cut", "zeros", "noise"])
+def test_damaged_state_is_named_and_left_as_it_is(store: Store, folder: Path, kind: str) -> None:
+    for number in range(10):
+        learn(store, f"command {number}", 3 * number)
+    store.close()
+    path = folder / "speakerd.sqlite"
+    content = bytearray(path.read_bytes())
+    match kind:
+        case "text":
+            content[:] = b"my shopping list " * 1000
+        case "cut":
+            del content[len(content) // 4 :]
+        case "zeros":
+            content[4096 : len(content) // 2] = bytes(len(content) // 2 - 4096)
+        case "noise":
+            content[100:40000] = np.random.default_rng(0).bytes(39900)
+    path.write_bytes(content)
+    assert f"{path} is damaged" in fault(folder)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'["J\\u00f6rg", null]', b'["J\\u00f6rg"? null]'),  # the speakers of a command
+        (b"command 3: learned", b"command\xff3: learned"),  # the history
+        (b"over_budget INTEGER", b"over_b\xffdget INTEGER"),  # the layout itself
+    ],
+)
+def test_single_bytes_that_have_changed_are_damage_too(store: Store, folder: Path, old: bytes, new: bytes) -> None:
+    for number in range(5):
+        learn(store, f"command {number}", 3 * number)
+    store.close()
+    path = folder / "speakerd.sqlite"
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new))
+    with pytest.raises(StoreError, match="is damaged"), closing(Store(folder, "encoder")) as damaged:
+        damaged.knowledge()
+        damaged.history()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one megabyte."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, text=True)
+    if made.returncode != 0:
+        lacking(f"the right to mount a small disk, as root has it ({made.stderr.strip()})")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def test_full_disk_changes_nothing_and_room_mends_it(small_disk: Path) -> None:
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(200_000))
+    with closing(Store(small_disk / "state", "encoder")) as store:
+        with pytest.raises(StoreError, match="the disk is full, nothing was changed") as caught:
+            for number in range(100):
+                confirmed = digest(store, learn(store, f"command {number}", 3 * number))
+        assert str(small_disk) in str(caught.value)
+        assert digest(store, store.knowledge()) == confirmed
+        with closing(Store(small_disk / "state", "encoder")) as again:
+            assert digest(again, again.knowledge()) == confirmed
+        ballast.unlink()
+        assert "after" in names(learn(store, "after", 1000))
+
+
+def test_disk_without_any_room_is_refused(small_disk: Path) -> None:
+    with pytest.raises(OSError, match="No space left"):
+        (small_disk / "ballast").write_bytes(bytes(2_000_000))
+    assert any(words in fault(small_disk / "state") for words in ("No space left", "disk is full"))
+
+
+# -- power cuts and others who write
+
+
+# Rows that half a version would leave behind.
+HALF = [
+    "SELECT id FROM example WHERE id NOT IN (SELECT example FROM trained_example)",
+    "SELECT id FROM example WHERE id NOT IN (SELECT example FROM embedding)",
+    "SELECT id FROM trained WHERE id NOT IN (SELECT trained FROM trained_example)",
+    "SELECT id FROM trained WHERE id NOT IN (SELECT trained FROM version_trained)",
+]
+
+
+def check_whole(folder: Path, confirmed: dict[int, str]) -> None:
+    """Every confirmed version is there to the last bit, and at most one more, whole."""
+    with closing(Store(folder, "encoder")) as store:
+        assert sql(folder, "PRAGMA integrity_check") == [("ok",)]
+        assert [sql(folder, query) for query in ["PRAGMA foreign_key_check", *HALF]] == [[]] * 5
+        last = store.knowledge().version
+        assert last - max(confirmed) in (0, 1)
+        for version, expected in confirmed.items():
+            assert digest(store, store.rollback(version)) == expected
+        restored = store.rollback(last)
+        confirmed[restored.version] = digest(store, restored)
+
+
+def test_killed_at_any_time_what_was_confirmed_is_there_and_nothing_half(folder: Path) -> None:
+    draw = random.Random(time.time_ns())
+    confirmed: dict[int, str] = {}
+    kills_between = 0
+    for first in range(0, 1200, 100):
+        arguments = [sys.executable, "-m", "tests.store.teaching", str(folder), str(first), "0"]
+        child = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        assert child.stdout is not None
+        assert child.stdout.readline() == "begin\n"
+        begun = child.stdout.readline() if first % 200 else ""  # every other time when it is in full swing
+        time.sleep(draw.uniform(0, 0.1))
+        child.send_signal(signal.SIGKILL)
+        lines = [begun, *child.stdout.read().splitlines()]
+        child.wait()
+        fresh = dict(line.split() for line in lines if len(line.split()) == 2 and len(line.split()[1]) == 64)
+        confirmed |= {int(version): known for version, known in fresh.items()}
+        kills_between += bool(fresh)
+        if confirmed:
+            check_whole(folder, confirmed)
+    assert kills_between >= 3, "it was always killed before it had written anything"
+
+
+def test_two_processes_that_write_at_once_both_get_their_turn(folder: Path) -> None:
+    arguments = [sys.executable, "-m", "tests.store.teaching", str(folder)]
+    children = [subprocess.Popen([*arguments, str(first), "15"], cwd=ROOT) for first in (0, 100)]
+    assert [child.wait(60) for child in children] == [0, 0]
+    with closing(Store(folder, "encoder")) as store:
+        expected = {f"command {number}" for first in (0, 100) for number in range(first, first + 15)}
+        assert set(names(store.knowledge())) == expected
+        history = store.history()
+        assert [version.version for version in history] == list(range(30, 0, -1))
+        assert [len(version.commands) for version in history] == list(range(30, 0, -1))
+
+
+def test_processes_that_begin_at_once_make_one_store(tmp_path: Path) -> None:
+    for attempt in range(5):
+        folder = tmp_path / str(attempt)
+        arguments = [sys.executable, "-m", "tests.store.teaching", str(folder)]
+        children = [subprocess.Popen([*arguments, str(first), "1"], cwd=ROOT) for first in (0, 1, 2)]
+        assert [child.wait(60) for child in children] == [0, 0, 0]
+        with closing(Store(folder, "encoder")) as store:
+            assert len(store.knowledge().commands) == 3
+
+
+def test_threads_share_a_store(store: Store) -> None:
+    def teach(first: int) -> None:
+        for number in range(first, first + 5):
+            learn(store, f"command {number}", 3 * number)
+            store.knowledge()
+            store.history()
+
+    threads = [threading.Thread(target=teach, args=(first,)) for first in (0, 10, 20, 30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store.knowledge().commands) == 20
+
+
+# -- one daemon
+
+
+def test_second_owner_is_refused_until_the_first_is_gone(folder: Path) -> None:
+    first = Ownership(folder)
+    assert f"belongs to a running speakerd (process {os.getpid()})" in owned(folder)
+    assert f"(process {os.getpid()})" in owned(folder)  # being refused did not change who it is
+    first.release()
+    second = Ownership(folder)
+    assert f"(process {os.getpid()})" in owned(folder)
+    second.release()
+
+
+def test_owner_that_was_killed_owns_nothing(folder: Path) -> None:
+    program = (
+        "import sys, time; from pathlib import Path; from speakerd.store.store import Ownership;"
+        "owner = Ownership(Path(sys.argv[1])); print('mine', flush=True); time.sleep(60)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE, cwd=ROOT)
+    assert child.stdout is not None
+    child.stdout.readline()
+    assert f"(process {child.pid})" in owned(folder)
+    child.kill()
+    child.wait()
+    Ownership(folder).release()
+
+
+def test_owning_does_not_keep_a_command_from_reading_and_writing(folder: Path) -> None:
+    owner = Ownership(folder)
+    with closing(Store(folder, "encoder")) as store:
+        assert names(learn(store, "lamp")) == ["lamp"]
+    owner.release()
