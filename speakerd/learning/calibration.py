@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from speakerd.recognition.scoring import prototypes, scores
+from speakerd.recognition.scoring import prototypes, relative, scores
 from speakerd.recognition.world import Matrix, World
 
 TALK_HOURS = 4.0  # a day's television and conversation within hearing; a budget a day is spent on these
@@ -78,7 +78,7 @@ def expected_scores(world: World, own: Scores, examples: int) -> NormalDist:
 
 def promise(world: World, prototype: Matrix, own: Scores, examples: int, share: float, highest_frr: float) -> Promise:
     """The threshold for a command that may spend ``share`` false accepts per hour of talk."""
-    against = scores(world, world.impostors, prototype, world.nearness(prototype)).max(axis=1)
+    against = relative(world.impostors @ prototype.T, world.near_impostors, world.nearness(prototype)).max(axis=1)
     impostors = Impostors(against, world.impostors_per_hour)
     genuine = expected_scores(world, own, examples)
     kept, limit = impostors.threshold(share), genuine.inv_cdf(highest_frr)

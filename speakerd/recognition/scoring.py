@@ -28,7 +28,13 @@ def prototypes(whitened: Matrix, speakers: list[str | None]) -> tuple[Matrix, tu
 def scores(world: World, whitened: Matrix, prototype: Matrix, near: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scores (utterances, prototypes) of whitened utterances (utterances, dimension); ``near`` (prototypes,) is
     ``world.nearness(prototype)``."""
-    return np.asarray(whitened @ prototype.T - 0.5 * (world.nearness(whitened)[:, None] + near), np.float32)
+    return relative(whitened @ prototype.T, world.nearness(whitened), near)
+
+
+def relative(cosines: Matrix, one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cosines (utterances, prototypes) less how near strangers are to each utterance (utterances,) and to each
+    prototype (prototypes,)."""
+    return np.asarray(cosines - 0.5 * (one[:, None] + other), np.float32)
 
 
 class Matcher:

@@ -6,6 +6,7 @@ by), the mean and whitening of that space, and how a command's own utterances sc
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,11 @@ class World:
     def whiten(self, embeddings: Matrix | Embedding) -> Matrix:
         """Embeddings (..., dimension) of the encoder to unit vectors of the space that scores live in."""
         return unit(np.asarray((embeddings - self.mean) @ self.whitening, np.float32))
+
+    @cached_property
+    def near_impostors(self) -> NDArray[np.float32]:
+        """``nearness`` of the impostors: the larger part of the work for a threshold, and always the same."""
+        return self.nearness(self.impostors)
 
     def nearness(self, vectors: Matrix) -> NDArray[np.float32]:
         """How close the nearest strangers are to each of ``vectors`` (n, dimension): (n,) mean cosine."""
