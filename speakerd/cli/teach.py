@@ -87,7 +87,7 @@ class _Meter:
             from rich.console import Console
             from rich.live import Live
 
-            self._console = Console(stderr=self._session.json)
+            self._console = Console(stderr=self._session.json, emoji=False)
             self._live = Live("", console=self._console, transient=True, refresh_per_second=10)
             self._live.start()
         if "take" in item:
