@@ -25,6 +25,7 @@ from speakerd.demo.truth import lessons
 from speakerd.events import Samples
 
 SPEAKERD = Path(sys.executable).with_name("speakerd")
+Done = subprocess.CompletedProcess[str]
 BLOCK = 1600  # samples that the room gives at a time
 SPEED = 10  # how much faster time goes by in the room
 ROOM = -62.0  # dBFS of its noise, as in the bundled recordings
@@ -39,15 +40,16 @@ def clip(name: str, take: int = 0) -> Samples:
     return read_audio(CLIPS[name][take])
 
 
-def speakerd(*arguments: object, stdin: bytes = b"", **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command to its end."""
-    return subprocess.run(
-        [SPEAKERD, *map(str, arguments)], env=os.environ | environment, input=stdin.decode("latin-1"),
-        encoding="latin-1" if stdin else "utf-8", capture_output=True, timeout=120,
-    )  # fmt: skip
+def speakerd(
+    *arguments: object, stdin: bytes = b"", env: dict[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end, with ``env`` added to the environment."""
+    call = [str(SPEAKERD), *map(str, arguments)]
+    done = subprocess.run(call, env=os.environ | (env or {}), input=stdin, capture_output=True, timeout=120)
+    return subprocess.CompletedProcess(call, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def lines(done: "subprocess.CompletedProcess[str]") -> list[dict[str, Any]]:
+def lines(done: Done) -> list[dict[str, Any]]:
     """Standard output, which must hold JSON objects and nothing else."""
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert all(isinstance(item, dict) for item in found), done.stdout
