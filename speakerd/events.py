@@ -36,11 +36,11 @@ class Utterance:
 
     @property
     def seconds(self) -> float:
-        return self.end_time - self.start
+        return (self.end - self.begin) / 16000
 
     @property
     def end_time(self) -> float:
-        return self.start + (self.end - self.begin) / 16000
+        return self.start + self.seconds
 
 
 @dataclass(frozen=True)

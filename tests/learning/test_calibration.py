@@ -1,0 +1,160 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from speakerd.house import Mind
+from speakerd.learning.calibration import Impostors, expected_scores, own_scores, promise
+from speakerd.recognition.scoring import scores
+from speakerd.recognition.world import unit
+from tests.recognition.worlds import GENUINE, around, vectors, world
+
+PER_HOUR, MANY = 500.0, 5000
+EXPONENTIAL = np.random.default_rng(0).exponential(0.05, MANY).astype(np.float32)
+NORMAL = np.random.default_rng(1).normal(-0.4, 0.1, MANY).astype(np.float32)
+
+
+# -- false accepts
+
+
+@pytest.mark.parametrize("strangers", [EXPONENTIAL, NORMAL], ids=["exponential", "normal"])
+def test_rate_and_threshold_are_each_other_s_inverse(strangers: np.ndarray) -> None:
+    impostors = Impostors(strangers, PER_HOUR)
+    for rate in np.geomspace(1e-6, PER_HOUR, 200):
+        assert impostors.rate(impostors.threshold(rate)) == pytest.approx(rate, rel=1e-4, abs=1.01 * PER_HOUR / MANY)
+    for rate in np.geomspace(1e-6, 0.019 * PER_HOUR, 50):  # beyond the impostors there are no steps
+        assert impostors.rate(impostors.threshold(rate)) == pytest.approx(rate, rel=1e-6)
+
+
+@pytest.mark.parametrize("strangers", [EXPONENTIAL, NORMAL, np.zeros(100, np.float32)], ids=["exp", "normal", "same"])
+def test_stricter_is_never_more_often_wrong(strangers: np.ndarray) -> None:
+    impostors = Impostors(strangers, PER_HOUR)
+    rates = [impostors.rate(t) for t in np.linspace(strangers.min() - 0.1, strangers.max() + 1, 2000)]
+    assert rates[0] == PER_HOUR
+    assert rates[-1] < 1e-3
+    assert all(later <= earlier for earlier, later in pairwise(rates))
+    thresholds = [impostors.threshold(rate) for rate in np.geomspace(1e-9, PER_HOUR, 500)]
+    assert all(later <= earlier for earlier, later in pairwise(thresholds))
+
+
+def test_rate_among_the_impostors_is_how_many_of_them_get_through() -> None:
+    impostors = Impostors(NORMAL, PER_HOUR)
+    for share in (0.9, 0.5, 0.1, 0.03):
+        threshold = float(np.quantile(NORMAL, 1 - share))
+        assert impostors.rate(threshold) == pytest.approx(PER_HOUR * np.mean(threshold <= NORMAL))
+
+
+def test_rate_beyond_the_impostors_falls_off_exponentially() -> None:
+    impostors = Impostors(NORMAL, PER_HOUR)
+    highest = float(NORMAL.max())
+    rates = [impostors.rate(highest + 0.1 * step) for step in range(6)]
+    ratios = [later / earlier for earlier, later in pairwise(rates)]
+    assert rates[-1] > 0
+    assert ratios == pytest.approx([ratios[0]] * 5)
+    assert ratios[0] < 0.5
+
+
+def test_rate_beyond_the_impostors_is_what_more_of_them_would_show() -> None:
+    impostors = Impostors(EXPONENTIAL, PER_HOUR)
+    for threshold in (0.3, 0.5, 0.7):  # the truth is known here: the largest of 5000 is at about 0.43
+        assert impostors.rate(threshold) == pytest.approx(PER_HOUR * np.exp(-threshold / 0.05), rel=3)
+        assert impostors.rate(threshold) > PER_HOUR * np.exp(-threshold / 0.05) / 4
+
+
+# -- false rejects
+
+
+def test_own_score_is_what_each_example_scores_against_the_others() -> None:
+    small, examples = world(), around(vectors(1, 5), 4, 0.5, 6)
+    own = own_scores(small, examples, [None] * 4)
+    for i in range(4):
+        others = unit(np.delete(examples, i, axis=0).mean(axis=0, keepdims=True))
+        assert own[i] == pytest.approx(scores(small, examples[i : i + 1], others, small.nearness(others)).item())
+    assert own_scores(small, examples[:1], [None]).shape == (0,)
+
+
+def test_own_score_in_a_family_is_that_to_the_nearest_of_its_members() -> None:
+    small = world()
+    anna, joerg = (around(vectors(1, seed), 3, 0.2, seed) for seed in (5, 7))
+    family = own_scores(small, np.concatenate([anna, joerg]), ["Anna"] * 3 + ["Jörg"] * 3)
+    alone = own_scores(small, anna, ["Anna"] * 3)
+    assert family[:3] == pytest.approx(alone, abs=1e-6)
+
+
+def test_one_example_says_nothing_of_how_the_next_will_score() -> None:
+    expected = expected_scores(world(), np.zeros(0, np.float32), 1)
+    assert (expected.mean, expected.stdev) == (GENUINE[0].mean, GENUINE[0].deviation)
+
+
+def test_own_examples_move_what_is_expected_of_the_next() -> None:
+    like, unlike = (expected_scores(world(), np.array([s, s, s], np.float32), 3) for s in (0.9, 0.1))
+    assert like.mean > GENUINE[2].mean > unlike.mean
+    assert like.mean - unlike.mean == pytest.approx(0.8 * GENUINE[2].slope, abs=1e-6)
+    assert like.stdev == unlike.stdev == GENUINE[2].residual
+
+
+def test_more_examples_than_were_ever_tried_count_as_the_most() -> None:
+    own = np.full(40, 0.5, np.float32)
+    assert expected_scores(world(), own, 40) == expected_scores(world(), own, len(GENUINE))
+
+
+# -- promises
+
+
+CENTRE = vectors(1, 30)
+
+
+def promised(share: float, highest_frr: float = 0.3, own: float = 0.6) -> tuple[float, float, float, bool]:
+    kept = promise(world(), CENTRE, np.full(3, own, np.float32), 3, share, highest_frr)
+    return kept.threshold, kept.expected_fa_per_hour, kept.expected_frr, kept.over_budget
+
+
+def test_budget_is_kept_where_that_misses_few() -> None:
+    threshold, fa, frr, over = promised(share=2.0)
+    assert fa == pytest.approx(2.0, rel=1e-6)
+    assert frr < 0.3
+    assert not over
+    stricter, less, more, _ = promised(share=1.0)
+    assert stricter > threshold
+    assert less == pytest.approx(1.0, rel=1e-6)
+    assert more > frr
+
+
+def test_where_the_budget_would_miss_too_many_the_limit_wins_and_is_marked() -> None:
+    threshold, fa, frr, over = promised(share=1e-6)
+    assert over
+    assert frr == pytest.approx(0.3)
+    assert fa > 1e-6
+    assert promised(share=1e-9)[:3] == (threshold, fa, frr)
+    lower, more, fewer, _ = promised(share=1e-6, highest_frr=0.1)
+    assert lower < threshold
+    assert more > fa
+    assert fewer == pytest.approx(0.1)
+
+
+def test_limit_on_misses_holds_for_any_budget() -> None:
+    for share in np.geomspace(1e-9, 100, 40):
+        _, fa, frr, over = promised(share)
+        assert frr <= 0.3 + 1e-9
+        assert over or fa <= share * (1 + 1e-6) + 500 / 2000  # to one impostor, among them
+
+
+def test_examples_that_agree_allow_a_promise_that_others_do_not() -> None:
+    assert not promised(share=0.1, own=0.9)[3]
+    assert promised(share=0.1, own=0.0)[3]
+
+
+def test_promise_is_about_the_nearest_prototype() -> None:
+    one, two = vectors(2, 31)
+    own = np.full(3, 0.9, np.float32)
+    alone = [promise(world(), matrix[None], own, 3, 0.5, 0.3).threshold for matrix in (one, two)]
+    both = promise(world(), np.stack([one, two]), own, 3, 0.5, 0.3).threshold
+    assert both >= max(alone) - 1e-6
+
+
+def test_bundled_world_gives_promises(mind: Mind) -> None:
+    centre = unit(mind.world.impostors[:3].mean(axis=0, keepdims=True))
+    rates = [promise(mind.world, centre, np.full(3, 0.3, np.float32), 3, share, 0.3) for share in (10, 0.25, 0.01)]
+    assert rates[0].threshold < rates[2].threshold + 1e-9
+    assert all(np.isfinite([r.threshold, r.expected_fa_per_hour, r.expected_frr]).all() for r in rates)
+    assert all(0 <= r.expected_frr <= 0.3 + 1e-9 for r in rates)
