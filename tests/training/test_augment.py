@@ -1,0 +1,88 @@
+"""Features are the same in training as in the daemon; what rooms and microphones do to scenes."""
+
+import numpy as np
+import pytest
+import torch
+
+from speakerd.audio.features import HOP, MELS, log_mel
+from speakerd.training.augment import Augment, features, masked
+from tests.recordings import room
+from tests.running import CLIPS, clip
+
+SECOND = 16000
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_features_are_those_of_the_daemon(name: str) -> None:
+    samples = np.stack([clip(name, i)[:SECOND] * gain for i, gain in ((0, 1.0), (1, 0.01), (2, 3.0))])
+    batch = features(torch.from_numpy(samples)).numpy()
+    assert batch.shape == (3, SECOND // HOP, MELS)
+    for one, frames in zip(samples, batch, strict=True):
+        np.testing.assert_allclose(frames, log_mel(one), atol=1e-4)
+
+
+@pytest.mark.parametrize("length", [160, 399, 16001])
+def test_features_of_any_length(length: int) -> None:
+    samples = room(length / SECOND)[:length]
+    np.testing.assert_allclose(features(torch.from_numpy(samples)[None])[0].numpy(), log_mel(samples), atol=1e-4)
+
+
+def test_features_of_silence() -> None:
+    silence = np.zeros(SECOND, np.float32)
+    np.testing.assert_allclose(features(torch.from_numpy(silence)[None])[0].numpy(), log_mel(silence), atol=1e-6)
+
+
+def test_masks_hide_two_runs_of_bands_and_nothing_else() -> None:
+    frames = torch.randn(500, 30, MELS, generator=torch.Generator().manual_seed(1))
+    hidden = (masked(frames.clone(), torch.Generator().manual_seed(2)) != frames).numpy()
+    assert (hidden == hidden[:, :1]).all(), "a band is hidden all the time or never"
+    bands = hidden[:, 0]
+    edges = np.diff(np.pad(bands.astype(int), ((0, 0), (1, 1))), axis=1)
+    runs = (edges == 1).sum(axis=1)
+    assert runs.max() == 2
+    assert (bands.sum(axis=1) <= 12).all()
+    assert bands.sum(axis=1).mean() == pytest.approx(5.6, abs=0.8)  # 2 x 3, less where they overlap
+    assert bands.any(axis=0).sum() >= MELS - 1, "none is always seen"
+
+
+@pytest.fixture(scope="module")
+def scenes() -> torch.Tensor:
+    clips = [clip(name, i)[: 2 * SECOND] for name in CLIPS for i in range(3)]
+    padded = [np.pad(one, (0, 2 * SECOND - len(one))) for one in clips]
+    return torch.from_numpy(np.stack(padded * 8))
+
+
+@pytest.fixture(scope="module")
+def noise() -> torch.Tensor:
+    return torch.from_numpy(room(5.0, seed=3, level=-20.0))
+
+
+def test_the_same_seed_makes_the_same_rooms(scenes: torch.Tensor, noise: torch.Tensor) -> None:
+    one, same, other = (Augment(noise, seed)(scenes) for seed in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert not torch.allclose(one, other, atol=1e-3)
+
+
+def test_scenes_are_changed_within_reason(scenes: torch.Tensor, noise: torch.Tensor) -> None:
+    heard = Augment(noise, 4)(scenes)
+    assert heard.shape == scenes.shape
+    assert torch.isfinite(heard).all()
+    assert heard.abs().max() <= 1
+    before, after = (20 * torch.log10(batch.square().mean(dim=1).sqrt()) for batch in (scenes, heard))
+    change = (after - before).numpy()
+    assert change.min() > -26  # the gain is at least -25 dB, and noise only adds to it
+    assert change.max() < 8 + 4  # at most 8 dB, and noise as loud as the voice
+    assert change.max() - change.min() > 15
+    # the spectrum of what is heard still goes along with that of what was said, louder or softer
+    said, got = (features(batch)[:, :, 10:30].mean(dim=2) for batch in (scenes, heard))
+    alike = [np.corrcoef(a, b)[0, 1] for a, b in zip(said.numpy(), got.numpy(), strict=True)]
+    assert np.median(alike) > 0.6
+
+
+def test_noise_is_drawn_from_the_recordings(scenes: torch.Tensor) -> None:
+    """Two of three times, where there is noise at all."""
+    hum = 0.1 * torch.sin(2 * torch.pi * 1000 * torch.arange(5 * SECOND) / SECOND)
+    spectrum = torch.fft.rfft(Augment(hum, 5)(scenes)).abs()
+    at = 1000 * scenes.shape[1] // SECOND
+    hums = spectrum[:, at] > 10 * spectrum[:, at + 20 : at + 200].median(dim=1).values
+    assert 0.3 < hums.float().mean() < 0.75

@@ -1,0 +1,107 @@
+"""What ships is what was trained."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto
+
+from speakerd.recognition.encoder import Encoder
+from speakerd.training import export as exporting
+from speakerd.training.augment import features
+from speakerd.training.export import export
+from speakerd.training.model import Head, Trunk
+from tests.running import LAMP, NIGHT, clip
+
+# Weights ship as float16, each up to one part in 2048 off. With three seeds that came to at most 8e-4 of the largest
+# trunk frame and 2e-4 in a unit embedding: the errors of many weights cancel.
+HALF_FRAMES, HALF_EMBEDDING = 3e-3, 1e-3
+
+
+@pytest.fixture(scope="module")
+def trained() -> tuple[Trunk, Head]:
+    """A small student that has heard something."""
+    torch.manual_seed(0)
+    trunk = Trunk()
+    head = Head(trunk.width)
+    heard = features(torch.from_numpy(np.stack([clip(LAMP)[:20480], clip(NIGHT)[:20480]])))
+    for _ in range(3):  # batch normalisation takes note
+        head(trunk(heard)[0], torch.ones(2, 16))
+    return trunk.eval(), head.eval()
+
+
+@pytest.fixture(scope="module")
+def shipped(trained: tuple[Trunk, Head], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    export(*trained, folder, "a name")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exact(trained: tuple[Trunk, Head], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same without rounding."""
+    folder = tmp_path_factory.mktemp("exact")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exporting, "_halve", lambda model: None)
+        export(*trained, folder, "a name")
+    return folder
+
+
+def compare(trained: tuple[Trunk, Head], folder: Path) -> tuple[float, float]:
+    """The largest differences of frames (as a share of the largest frame) and of embeddings between torch, which hears
+    the whole at once, and the daemon's runtime, which hears it bit by bit."""
+    trunk, head = trained
+    samples = clip(LAMP)[:24320]
+    with torch.no_grad():
+        frames, _ = trunk(features(torch.from_numpy(samples)[None])[:, : 8 * (len(samples) // 1280)])
+        embedding = head(frames[:, 3:15], torch.ones(1, 12))[0].numpy()
+    encoder = Encoder(folder)
+    stream = encoder.stream()
+    pieces = [stream.push(part) for part in np.array_split(samples, 11)]
+    streamed = np.concatenate([piece for piece in pieces if len(piece)])
+    assert streamed.shape == frames[0].shape
+    pooled = encoder.pool([streamed[3:15], streamed[:5]])[0]
+    whole = frames[0].numpy()
+    return float(np.abs(streamed - whole).max() / np.abs(whole).max()), float(np.abs(pooled - embedding).max())
+
+
+def test_the_graphs_compute_what_torch_computes(trained: tuple[Trunk, Head], exact: Path) -> None:
+    frames, embedding = compare(trained, exact)
+    assert frames < 1e-4
+    assert embedding < 1e-4
+
+
+def test_rounding_the_weights_costs_next_to_nothing(trained: tuple[Trunk, Head], shipped: Path) -> None:
+    frames, embedding = compare(trained, shipped)
+    assert frames < HALF_FRAMES
+    assert embedding < HALF_EMBEDDING
+
+
+def test_large_weights_are_stored_in_half(shipped: Path, exact: Path) -> None:
+    for part in ("encoder.onnx", "pool.onnx"):
+        graph = onnx.load(shipped / part).graph
+        large = [tensor for tensor in graph.initializer if np.prod(tensor.dims) >= 256]
+        assert large
+        assert all(tensor.data_type == TensorProto.FLOAT16 for tensor in large)
+        assert (shipped / part).stat().st_size < 0.6 * (exact / part).stat().st_size
+
+
+def test_both_parts_say_what_they_are(shipped: Path, exact: Path) -> None:
+    encoder = Encoder(shipped)
+    assert (encoder.name, encoder.dimension) == ("a name", 96)
+    assert encoder.id != Encoder(exact).id, "other weights are another encoder"
+    for part in ("encoder.onnx", "pool.onnx"):
+        about = {entry.key: entry.value for entry in onnx.load(shipped / part).metadata_props}
+        assert about == {
+            "format": "1", "name": "a name", "id": encoder.id, "sample_rate": "16000", "hop": "1280", "dimension": "96",
+        }  # fmt: skip
+
+
+def test_nothing_of_the_machine_goes_along(shipped: Path) -> None:
+    here = str(Path(__file__).parents[2]).encode()
+    for part in ("encoder.onnx", "pool.onnx"):
+        said = (shipped / part).read_bytes()
+        assert here not in said
+        assert b".py" not in said

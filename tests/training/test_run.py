@@ -1,0 +1,109 @@
+"""`speakerd train` on a little of the real data: killed, gone on with, shipped, and used."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from speakerd.recognition.encoder import Encoder
+from speakerd.recognition.world import World
+from speakerd.training.data import is_held_out
+from tests.cli.conftest import Call, call
+from tests.recordings import DATA
+from tests.running import CLIPS, LAMP, NIGHT, SPEAKERD, lines, speakerd
+
+__all__ = ["call"]
+
+TEACHER = DATA.parent / "teacher/speech_embedding.onnx"
+LEARNED = {"gsc": ["bed", "cat", "down", "go"]}
+HELD = {"gsc": ["eight"], "arabic": ["ar_cancel"]}
+SPEECH, NOISE = ["librispeech-0001", "librispeech-0004", "librispeech-0002"], 3
+
+
+def of_each_speaker(corpus: str, word: str, many: int) -> Iterator[tuple[str, dict[str, str]]]:
+    with (DATA / "words.csv").open(encoding="utf-8", newline="") as file:
+        rows = [
+            row for row in csv.DictReader(file) if (row["split"], row["corpus"], row["word"]) == ("train", corpus, word)
+        ]
+    yield from [(speaker, next(said)) for speaker, said in groupby(rows, lambda row: row["speaker"])][:many]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few of everything, in the layout that training reads."""
+    if not (DATA / "words.csv").exists() or not TEACHER.exists():
+        pytest.skip(f"needs recordings and a teacher, and {DATA} or {TEACHER} is not there")
+    folder = tmp_path_factory.mktemp("data")
+    for corpora, many in ((LEARNED, 6), (HELD, 15)):
+        for corpus, words in corpora.items():
+            for word in words:
+                assert is_held_out(f"{corpus}/{word}", 10) == (corpora is HELD)
+                for speaker, row in of_each_speaker(corpus, word, many):
+                    start, length = int(row["start"]), int(row["length"])
+                    samples, rate = soundfile.read(DATA / row["shard"], start=start, frames=length)
+                    path = folder / "words/train" / corpus / word / f"{speaker}_nohash_0.wav"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    soundfile.write(path, samples, rate)
+    noise = sorted((DATA / "noise/train").glob("*.opus"))[:NOISE]
+    for kind, files in (("speech", [DATA / f"speech/train/{name}.opus" for name in SPEECH]), ("noise", noise)):
+        (folder / kind / "train/all").mkdir(parents=True)
+        for file in files:
+            (folder / kind / "train/all" / file.name).symlink_to(file)
+    return folder
+
+
+def test_a_run_that_is_killed_goes_on_and_ships_what_can_be_taught(data: Path, call: Call, tmp_path: Path) -> None:
+    run, models = tmp_path / "run", tmp_path / "models"
+    arguments = ["train", "--data", data, "--teacher", TEACHER, "--run", run, "--models", models, "--epochs", "2"]
+    with subprocess.Popen([SPEAKERD, *map(str, arguments)], stderr=subprocess.PIPE, text=True) as training:
+        assert training.stderr is not None
+        for line in training.stderr:
+            if '"epoch": 1' in line:
+                break
+        training.send_signal(signal.SIGKILL)
+    assert (run / "checkpoint.pt").exists()
+    assert not models.exists(), "nothing ships before it is done"
+    done = speakerd(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    assert lines(done) == [{"models": str(models)}]
+    told = (run / "log.txt").read_text()
+    assert "going on after epoch 1\n" in told
+    reports = [json.loads(line.split(" ", 1)[1]) for line in told.splitlines() if '"epoch"' in line]
+    assert [report["epoch"] for report in reports] == [1, 2], "no epoch twice, none left out"
+    assert "24 clips of 4 words and 0 words said once; held out: 30 clips, 2 pieces of speech" in told
+
+    encoder = Encoder(models)
+    world = World.load(models / "world.npz", encoder.id)
+    assert (encoder.name, encoder.dimension) == ("speakerd-0-2", 96)
+    assert len(world.cohort) > 10 and len(world.impostors) > 10 and len(world.genuine) == 10
+    config = tmp_path / "speakerd.yaml"
+    config.write_text(f"recognition: {{models: '{models}'}}")
+    at = ["--state", tmp_path / "state", "--config", config, "--json"]
+    for name in (LAMP, NIGHT):
+        assert call("enroll", name, *CLIPS[name], *at).exit_code == 0
+    for name in (LAMP, NIGHT):
+        (item,) = (json.loads(line) for line in call("score", CLIPS[name][0], *at).stdout.splitlines())
+        assert item["command"] == name
+
+
+def test_training_without_torch_says_what_to_install(data: Path, tmp_path: Path) -> None:
+    without = "import sys; sys.modules['torch'] = None; from speakerd.cli import main; main()"
+    arguments = ["train", "--data", data, "--teacher", TEACHER, "--run", tmp_path]
+    call = [sys.executable, "-c", without, *map(str, arguments)]
+    done = subprocess.run(call, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "pip install 'speakerd[train]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_data_without_words(data: Path, call: Call, tmp_path: Path) -> None:
+    result = call("train", "--data", tmp_path, "--teacher", TEACHER, "--run", tmp_path / "run")
+    assert result.exit_code == 1
+    assert f"no recordings like {tmp_path}/words/train/" in result.stderr

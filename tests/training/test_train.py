@@ -1,0 +1,115 @@
+"""The parts of the training loop, and that it learns."""
+
+import numpy as np
+import pytest
+import torch
+
+from speakerd.training.augment import Augment, features
+from speakerd.training.scenes import SCENE, compose
+from speakerd.training.teacher import LAG, Scale, Targets
+from speakerd.training.train import (
+    FRAME,
+    Student,
+    batch_of,
+    gather,
+    learning_rate,
+    loss_of,
+    piece_targets,
+    pieces,
+    windows,
+)
+from tests.recordings import room
+from tests.training.tones import corpora
+
+TEACHER_FRAMES = (SCENE - 12400) // FRAME + 1  # what the teacher gives for a scene
+PLAIN = Scale(np.zeros(96, "f"), np.ones(96, "f"), np.zeros(96, "f"), np.eye(96, dtype="f"))
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    rates = [learning_rate(step, 5000, 2e-3) for step in range(5001)]
+    assert rates[0] == pytest.approx(2e-3 / 300, rel=1e-3)
+    assert max(rates) == pytest.approx(2e-3, rel=0.02)
+    assert 290 <= int(np.argmax(rates)) <= 310
+    assert rates[-1] == pytest.approx(2e-5, rel=1e-3)
+    assert (np.diff(rates[310:]) < 0).all()
+
+
+def test_windows_cover_the_word_with_blurred_ends() -> None:
+    spans = torch.tensor([[0, 0, 4000], [0, 40000, 50000], [1, SCENE - 4000, SCENE], [1, 50000, 50500]]).repeat(200, 1)
+    first, count = windows(spans, generator())
+    assert (first >= 0).all() and (count >= 3).all() and (first + count <= SCENE // FRAME).all()
+    begin, end = first[1::4] * FRAME, (first + count)[1::4] * FRAME
+    assert (begin <= 40000 + 0.06 * 16000).all() and (begin > 40000 - 0.24 * 16000 - FRAME).all()
+    assert (end > 50000 + 0.02 * 16000 - FRAME).all() and (end <= 50000 + 0.32 * 16000).all()
+    assert len(set(first[1::4].tolist())) >= 3, "not always the same"
+
+
+def test_runs_are_gathered_with_their_mask() -> None:
+    frames = torch.arange(2 * 20).reshape(2, 20, 1).float()
+    scene, first, count = torch.tensor([0, 1, 1]), torch.tensor([0, 5, 18]), torch.tensor([4, 2, 2])
+    runs, mask = gather(frames, scene, first, count)
+    assert mask.tolist() == [[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 0, 0]]
+    assert [run[:n, 0].tolist() for run, n in zip(runs, count, strict=True)] == [[0, 1, 2, 3], [25, 26], [38, 39]]
+
+
+def test_pieces_lie_where_both_have_frames_and_get_the_mean_of_the_teachers() -> None:
+    target = torch.randn(3, TEACHER_FRAMES, 96, generator=generator(1))
+    scene, first, count = pieces(3, generator(2))
+    assert len(scene) == 18
+    assert (first >= LAG).all() and (first + count <= SCENE // FRAME).all()
+    begin = first - LAG + 4
+    assert (begin + count <= TEACHER_FRAMES).all()
+    got = piece_targets(target, PLAIN, scene, first, count)
+    for i in range(18):
+        mean = target[scene[i], begin[i] : begin[i] + count[i]].mean(dim=0)
+        torch.testing.assert_close(got[i], mean / mean.norm(), atol=1e-5, rtol=0)
+
+
+def test_a_batch_holds_the_words_of_its_scenes() -> None:
+    composition = compose(corpora(), seed=1)
+    many = len(composition.pcm)
+    target = Targets(
+        np.arange(many, dtype=np.float16)[:, None, None] * np.ones((1, TEACHER_FRAMES, 96), np.float16),
+        np.arange(len(composition.spans), dtype=np.float32)[:, None] * np.ones((1, 96), np.float32),
+    )
+    chunk = np.array([many - 1, 0])
+    pcm, spans, frames, words = batch_of(composition, target, chunk)
+    np.testing.assert_array_equal(pcm.numpy(), composition.pcm[chunk])
+    assert frames[:, 0, 0].tolist() == [many - 1, 0]
+    inside = np.isin(composition.spans[:, 0], chunk)
+    assert len(spans) == inside.sum() > 0
+    for row, word in zip(spans.numpy(), words.numpy(), strict=True):
+        original = composition.spans[row[5]]
+        assert chunk[row[0]] == original[0]
+        np.testing.assert_array_equal(row[1:], original[1:])
+        assert word[0] == row[5]
+
+
+def test_it_learns() -> None:
+    """A few steps on a few scenes, after a teacher who repeats what the features say."""
+    torch.manual_seed(0)
+    composition = compose(corpora(), seed=1, limit=2)
+    matrix = torch.randn(40, 96, generator=generator(3)) / 6
+    heard = features(torch.from_numpy(composition.pcm.astype(np.float32) / 32768)) + 5
+    frames = (heard @ matrix)[:, 70 : 70 + 8 * TEACHER_FRAMES : 8]
+    names = torch.from_numpy(composition.spans[:, 3].astype(np.int64) + 1)
+    words = torch.nn.functional.normalize(torch.randn(10, 96, generator=generator(4)), dim=1)[names]
+    batch = batch_of(composition, Targets(frames.numpy().astype(np.float16), words.numpy()), np.arange(2))
+    student = Student(6, 2)
+    augment = Augment(torch.from_numpy(room(8.0, level=-40.0)), 5)
+    optimizer = torch.optim.AdamW(student.parameters(), lr=2e-3)
+    told = []
+    for _ in range(8):
+        loss, parts = loss_of(student, batch, PLAIN, augment)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        told.append(parts)
+    assert {"frames", "words", "pieces", "often"} <= set(told[0])
+    for name in ("frames", "words", "often"):
+        first, last = (np.mean([parts[name] for parts in some]) for some in (told[:2], told[-2:]))
+        assert last < 0.9 * first, name
