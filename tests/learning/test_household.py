@@ -1,0 +1,441 @@
+"""Teaching, forgetting, renaming and undoing on bundled voices, and on people's where there are recordings."""
+
+import itertools
+import random
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from speakerd.audio.files import read_audio
+from speakerd.config import Config, Enrolment, Listening, Recognition
+from speakerd.demo.truth import lessons
+from speakerd.events import Match
+from speakerd.house import Mind
+from speakerd.learning.household import MOST_EXAMPLES, EnrolmentError, Household
+from speakerd.learning.takes import Take, judge_recording
+from speakerd.recognition.encoder import BUNDLED
+from speakerd.recognition.scoring import Matcher
+from speakerd.store.knowledge import BadNameError, Command
+from speakerd.store.schema import StoreError
+from tests.recordings import clips, said
+
+LAMP, MUSIC, NIGHT = lessons()
+TAKES: dict[str, list[Take]] = {
+    name: [judge_recording(path.name, read_audio(path), Config().gate) for path in paths]
+    for name, paths in lessons().items()
+}
+REFUSED = Take("silence.wav", None, "no speech found")
+Open = Callable[..., Household]
+
+
+@pytest.fixture
+def open_state(mind: Mind, tmp_path: Path) -> Open:
+    """Open the state with some settings; again, it is the same state."""
+
+    def open_state(config: Config | None = None, mind: Mind = mind) -> Household:
+        return mind.household(tmp_path / "state", config or Config())
+
+    return open_state
+
+
+@pytest.fixture
+def household(open_state: Open) -> Household:
+    return open_state()
+
+
+def people(word: str, many: int, corpus: str = "wake-phrases") -> list[Take]:
+    takes = [judge_recording(word, said(0.5, clip, 0.5), Config().gate) for clip in clips(word, many, corpus)]
+    assert all(take.accepted for take in takes)
+    return takes
+
+
+def known(household: Household, name: str) -> Command:
+    command = household.knowledge.find(name)
+    assert command is not None
+    return command
+
+
+def names(household: Household) -> list[str]:
+    return [command.name for command in household.knowledge.commands]
+
+
+def matches(mind: Mind, household: Household) -> list[Match]:
+    """How what is known compares with all bundled clips."""
+    matcher = Matcher(mind.world, household.knowledge.commands)
+    utterances = [take.utterance for takes in TAKES.values() for take in takes if take.utterance is not None]
+    found = [matcher.match(mind.encoder.embed(utterance)) for utterance in utterances]
+    return [match for match in found if match is not None]
+
+
+# -- teaching
+
+
+def test_taught_command_has_examples_a_prototype_and_promises(household: Household) -> None:
+    command, doubts, confusable = household.enroll(LAMP, TAKES[LAMP], action="lamp")
+    assert (command.name, command.action, len(command.examples)) == (LAMP, "lamp", 3)
+    assert doubts == ["", "", ""]
+    assert confusable == []
+    assert command.prototypes.shape[0] == 1
+    assert 0 < command.expected_frr <= Config().listening.highest_frr + 1e-9
+    assert command.expected_fa_per_hour > 0
+    assert household.knowledge.find(LAMP) is command
+    assert household.history()[0].change == "kitchen lamp: learned 3 examples"
+
+
+def test_known_command_gains_examples_under_any_spelling(household: Household) -> None:
+    first, _, _ = household.enroll("Kitchen Lamp", TAKES[LAMP][:1], action="lamp")
+    assert household.history()[0].change == "Kitchen Lamp: learned 1 example"
+    second, _, _ = household.enroll(" KITCHEN LAMP ", TAKES[LAMP][1:])
+    assert names(household) == ["Kitchen Lamp"]
+    assert second.examples[:1] == first.examples
+    assert len(second.examples) == 3
+    assert second.action == "lamp"
+    assert household.enroll("kitchen lamp", TAKES[LAMP], action="other")[0].action == "other"
+    assert {version.change.split(":")[0] for version in household.history()} == {"Kitchen Lamp"}
+
+
+def test_teaching_anew_keeps_only_the_new_examples_until_it_is_undone(mind: Mind, household: Household) -> None:
+    before, _, _ = household.enroll(LAMP, TAKES[LAMP])
+    heard = matches(mind, household)
+    after, _, _ = household.enroll(LAMP, TAKES[MUSIC][:2], replace=True)
+    assert not set(after.examples) & set(before.examples)
+    assert len(after.examples) == 2
+    assert household.history()[0].change == "kitchen lamp: taught anew from 2 examples"
+    assert household.undo() == "undone: kitchen lamp: taught anew from 2 examples"
+    assert matches(mind, household) == heard
+    assert household.enroll("new", TAKES[MUSIC], replace=True)[0].name == "new"  # nothing to replace
+
+
+def test_refused_takes_are_passed_over(household: Household) -> None:
+    command, doubts, _ = household.enroll(LAMP, [REFUSED, *TAKES[LAMP][:2], REFUSED])
+    assert len(command.examples) == 2
+    assert doubts == ["", ""]
+
+
+def test_where_no_take_could_be_used_nothing_changes(household: Household) -> None:
+    household.enroll(LAMP, TAKES[LAMP])
+    before = household.knowledge
+    for name, takes in (("radio", [REFUSED]), ("radio", []), (LAMP, [REFUSED])):
+        with pytest.raises(EnrolmentError, match=f"{name}: no example could be used, nothing was changed"):
+            household.enroll(name, takes, replace=True)
+    for name in ("", "x" * 300, "a\nb"):
+        with pytest.raises(BadNameError):
+            household.enroll(name, TAKES[LAMP])
+    assert household.knowledge is before
+    assert len(household.history()) == 1
+
+
+def test_a_command_can_have_forty_examples_and_no_more(household: Household) -> None:
+    many = TAKES[LAMP] * 13
+    household.enroll(LAMP, many)
+    household.enroll(LAMP, TAKES[LAMP][:1])
+    assert len(known(household, LAMP).examples) == MOST_EXAMPLES
+    with pytest.raises(EnrolmentError, match=r"kitchen lamp would have 41 examples, and 40 are possible"):
+        household.enroll(LAMP, TAKES[LAMP][:1])
+    with pytest.raises(EnrolmentError, match="would have 42 examples"):
+        household.enroll("other", many + TAKES[LAMP])
+    assert len(household.history()) == 2
+    household.enroll(LAMP, TAKES[LAMP], replace=True)
+    assert len(known(household, LAMP).examples) == 3
+
+
+def test_people_who_are_named_have_prototypes_of_their_own(household: Household) -> None:
+    household.enroll(LAMP, TAKES[LAMP][:2], who="Anna")
+    assert known(household, LAMP).speakers == (None,)
+    household.enroll(LAMP, TAKES[LAMP][2:], who="Jörg")
+    assert known(household, LAMP).speakers == ("Anna", "Jörg")
+    assert len(known(household, LAMP).prototypes) == 2
+
+
+def test_teaching_another_command_leaves_the_scores_of_the_others(mind: Mind, household: Household) -> None:
+    household.enroll(LAMP, TAKES[LAMP])
+    before = matches(mind, household)
+    household.enroll(MUSIC, TAKES[MUSIC])
+    household.enroll(NIGHT, TAKES[NIGHT])
+    for one, many in zip(before, matches(mind, household), strict=True):
+        assert many.scores[LAMP] == pytest.approx(one.score, abs=1e-6)
+
+
+def test_the_budget_is_for_the_whole_speaker(household: Household) -> None:
+    alone = household.enroll(LAMP, TAKES[LAMP])[0]
+    household.enroll(MUSIC, TAKES[MUSIC])
+    household.enroll(NIGHT, TAKES[NIGHT])
+    shared = known(household, LAMP)
+    assert shared.threshold >= alone.threshold
+    assert shared.examples == alone.examples
+    assert np.array_equal(shared.prototypes, alone.prototypes)
+    kept = [c for c in household.knowledge.commands if not c.over_budget]
+    assert all(c.expected_fa_per_hour <= 1 / 4 / 3 + 1e-9 for c in kept)  # one a day, in four hours of talk
+
+
+def test_whoever_listens_hears_of_every_change_and_of_nothing_else(household: Household) -> None:
+    seen: list[int] = []
+    household.changed = lambda: seen.append(household.knowledge.version)
+    household.enroll(LAMP, TAKES[LAMP])
+    household.rename(LAMP, "lamp")
+    household.forget("lamp")
+    household.undo()
+    household.rollback(1)
+    assert seen == [1, 2, 3, 4, 5]
+    for fails in (
+        lambda: household.forget("radio"),
+        lambda: household.rename("radio", "tv"),
+        lambda: household.rollback(9),
+    ):
+        with pytest.raises((EnrolmentError, StoreError)):
+            fails()
+    assert seen == [1, 2, 3, 4, 5]
+
+
+# -- doubts
+
+
+def test_examples_that_are_nothing_like_each_other_are_kept_with_the_doubt_in_words(household: Household) -> None:
+    command, doubts, _ = household.enroll("mixture", [TAKES[LAMP][0], TAKES[MUSIC][0], TAKES[NIGHT][0]])
+    assert len(command.examples) == 3
+    assert "unlike the other examples: was it the same command, said completely?" in doubts
+
+
+def test_example_unlike_those_of_before_is_kept_with_a_doubt(household: Household) -> None:
+    household.enroll(NIGHT, TAKES[NIGHT])
+    assert household.enroll(NIGHT, TAKES[MUSIC][:1])[1] != [""]
+    assert len(known(household, NIGHT).examples) == 4
+
+
+def test_doubt_about_the_sound_comes_before_that_about_the_word(household: Household) -> None:
+    noisy = Take("noisy.wav", TAKES[MUSIC][0].utterance, "noisy: speech is only 3 dB above the room")
+    assert household.enroll(NIGHT, [*TAKES[NIGHT], noisy])[1][3] == noisy.reason
+
+
+def test_different_words_of_people_raise_doubts_and_the_same_ones_seldom(open_state: Open) -> None:
+    words = ("hadouken", "goodnight", "dracarys", "archie", "how_are_you")
+    spoken = {word: people(word, 6) for word in words}
+    draw, household = random.Random(0), open_state()
+
+    def doubted(takes: Sequence[Take]) -> bool:
+        return any(household.enroll("word", takes, replace=True)[1])
+
+    different = [doubted([draw.choice(spoken[word]) for word in trio]) for trio in itertools.combinations(words, 3)]
+    same = [doubted(draw.sample(spoken[word], 3)) for word in words * 2]
+    assert np.mean(different) >= 0.7
+    assert np.mean(same) <= 0.3
+
+
+# -- confusable
+
+
+def test_the_same_phrase_under_two_names_is_confusable(household: Household) -> None:
+    household.enroll("one", TAKES[LAMP][:2])
+    _, _, confusable = household.enroll("two", TAKES[LAMP][1:])
+    assert confusable == ["one"]
+    assert household.enroll("three", TAKES[NIGHT])[2] == []
+    assert household.confusable(known(household, "one")) == ["two"]
+
+
+def test_phrases_of_people_that_share_a_word_are_confusable(household: Household) -> None:
+    household.enroll("Archie", people("archie", 4))
+    household.enroll("trick or treat", people("trick_or_treat", 4))
+    assert household.enroll("hey Archie", people("hey_archie", 4))[2] == ["Archie"]
+
+
+# -- forgetting, renaming
+
+
+def test_forgotten_command_is_gone_until_that_is_undone(mind: Mind, household: Household, open_state: Open) -> None:
+    household.enroll(LAMP, TAKES[LAMP])
+    household.enroll(MUSIC, TAKES[MUSIC])
+    before, heard = household.knowledge, matches(mind, household)
+    household.forget("KITCHEN lamp")
+    assert names(household) == names(open_state()) == [MUSIC]
+    assert known(household, MUSIC).threshold <= before.commands[0].threshold  # the budget is its own again
+    assert household.undo() == "undone: kitchen lamp: forgotten"
+    assert household.knowledge.commands != ()
+    assert matches(mind, household) == heard  # to the last bit
+
+
+def test_forgetting_what_is_not_known_says_what_is(household: Household) -> None:
+    with pytest.raises(EnrolmentError, match=r"radio is not a known command\. Known: none yet"):
+        household.forget("radio")
+    household.enroll(LAMP, TAKES[LAMP])
+    with pytest.raises(EnrolmentError, match=r"radio is not a known command\. Known: kitchen lamp"):
+        household.forget("radio", erase=True)
+
+
+@pytest.mark.parametrize("before", ["known", "forgotten", "renamed"])
+def test_erased_command_leaves_no_trace(household: Household, tmp_path: Path, before: str) -> None:
+    household.enroll(MUSIC, TAKES[MUSIC])
+    household.enroll("Geheimnis", TAKES[LAMP], who="Zacharias")
+    household.enroll("GEHEIMNIS", TAKES[LAMP], who="Zacharias")
+    assert b"fLaC" in content(tmp_path)
+    if before == "forgotten":
+        household.forget("geheimnis")
+    if before == "renamed":
+        household.rename("Geheimnis", "Enigma")
+    household.forget("Enigma" if before == "renamed" else "geheimnis", erase=True)
+    for secret in (b"geheimnis", b"enigma", b"zacharias", TAKES[LAMP][0].source.encode()):
+        assert secret not in content(tmp_path).lower()
+    assert content(tmp_path).count(b"fLaC") == 3
+    assert names(household) == [MUSIC]
+    household.undo()
+    assert names(household) == [MUSIC]
+
+
+def content(tmp_path: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in (tmp_path / "state").iterdir())
+
+
+def test_renamed_command_keeps_everything_else(mind: Mind, household: Household) -> None:
+    before = household.enroll(LAMP, TAKES[LAMP], action="lamp")[0]
+    heard = matches(mind, household)
+    after = household.rename("Kitchen LAMP", " Küche 💡 ")
+    assert after.name == "Küche 💡"
+    for value in ("action", "threshold", "expected_fa_per_hour", "expected_frr", "over_budget", "examples", "speakers"):
+        assert getattr(after, value) == getattr(before, value)
+    assert [match.score for match in matches(mind, household)] == [match.score for match in heard]
+    assert household.history()[0].change == "kitchen lamp: now called Küche 💡"
+    assert household.rename("küche 💡", "KÜCHE 💡").name == "KÜCHE 💡"  # its own name, spelt otherwise
+
+
+def test_a_name_that_is_taken_or_bad_is_refused(household: Household) -> None:
+    household.enroll(LAMP, TAKES[LAMP])
+    household.enroll(MUSIC, TAKES[MUSIC])
+    with pytest.raises(EnrolmentError, match="MUSIK LEISER is a command already"):
+        household.rename(LAMP, "MUSIK LEISER")
+    with pytest.raises(EnrolmentError, match="radio is not a known command"):
+        household.rename("radio", "tv")
+    with pytest.raises(BadNameError):
+        household.rename(LAMP, "\x07")
+    assert names(household) == [MUSIC, LAMP]
+    assert len(household.history()) == 2
+
+
+# -- what is kept
+
+
+def test_sound_is_not_kept_where_the_owner_does_not_want_it(open_state: Open, tmp_path: Path) -> None:
+    household = open_state(Config(enrolment=Enrolment(keep_audio=False)))
+    command = household.enroll(LAMP, TAKES[LAMP])[0]
+    assert len(command.examples) == 3
+    assert b"fLaC" not in content(tmp_path)
+    assert len(content(tmp_path)) < 200_000
+    assert open_state().enroll(MUSIC, TAKES[MUSIC])
+    assert content(tmp_path).count(b"fLaC") == 3  # from now on it is
+
+
+def test_changed_budget_moves_thresholds_in_a_version_of_its_own(household: Household) -> None:
+    before = household.enroll(LAMP, TAKES[LAMP])[0]
+    household.take_over(Config(listening=Listening(false_accepts_per_day=100)))
+    loose = known(household, LAMP)
+    assert loose.threshold < before.threshold
+    assert household.history()[0].change == "thresholds for a new budget"
+    household.take_over(Config(listening=Listening(false_accepts_per_day=100), enrolment=Enrolment(takes=5)))
+    assert len(household.history()) == 2
+    household.take_over(Config(listening=Listening(false_accepts_per_day=1e-6, highest_frr=0.05)))
+    assert known(household, LAMP).over_budget
+    assert known(household, LAMP).expected_frr == pytest.approx(0.05)
+
+
+# -- several at once
+
+
+def test_threads_that_teach_at_once_are_all_heard(household: Household) -> None:
+    jobs = [(f"{name} {number}", TAKES[name]) for name in TAKES for number in range(3)]
+    threads = [threading.Thread(target=household.enroll, args=job) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(names(household)) == {name for name, _ in jobs}
+    assert len(household.history()) == len(jobs)
+
+
+def test_two_who_have_the_state_open_do_not_undo_each_other_s_teaching(open_state: Open) -> None:
+    one, two = open_state(), open_state()
+    one.enroll(LAMP, TAKES[LAMP][:2])
+    two.enroll(MUSIC, TAKES[MUSIC])
+    assert names(two) == [MUSIC, LAMP]
+    two.enroll(LAMP, TAKES[LAMP][2:])
+    assert len(known(two, LAMP).examples) == 3
+    one.enroll(NIGHT, TAKES[NIGHT])
+    assert set(names(one)) == {MUSIC, NIGHT, LAMP}
+    with pytest.raises(EnrolmentError, match="is a command already"):
+        two.rename(LAMP, NIGHT)  # which two has not heard of
+    with pytest.raises(EnrolmentError, match="would have 41 examples"):
+        one.enroll(LAMP, (TAKES[LAMP] * 13)[:38])
+
+
+# -- another encoder
+
+
+@pytest.fixture
+def other_mind(mind: Mind, tmp_path: Path) -> Mind:
+    """The bundled models under another id, as a model update brings one."""
+    folder = Path(shutil.copytree(BUNDLED, tmp_path / "models"))
+    for name in ("encoder.onnx", "pool.onnx"):
+        path = folder / name
+        path.write_bytes(path.read_bytes().replace(mind.encoder.id.encode(), b"0123456789abcdef"))
+    with np.load(folder / "world.npz") as file:
+        world = dict(file)
+    np.savez(folder / "world.npz", **world | {"encoder": np.array("0123456789abcdef")})
+    return Mind.load(Config(recognition=Recognition(models=str(folder))))
+
+
+def test_new_encoder_learns_from_kept_sound(household: Household, open_state: Open, other_mind: Mind) -> None:
+    for name in TAKES:
+        household.enroll(name, TAKES[name], action="do", who="Anna")
+    updated = open_state(mind=other_mind)
+    assert updated.knowledge.encoder == other_mind.encoder.id != household.knowledge.encoder
+    assert "derived again for the encoder" in updated.history()[0].change
+    for before, after in zip(household.knowledge.commands, updated.knowledge.commands, strict=True):
+        # The weights are the same here, so what was heard again must be, but for 16 bit.
+        assert np.abs(after.prototypes - before.prototypes).max() < 0.02
+        assert after.threshold == pytest.approx(before.threshold, abs=0.02)
+        assert (after.name, after.action, after.examples) == (before.name, before.action, before.examples)
+    version = updated.knowledge.version
+    assert open_state(mind=other_mind).knowledge.version == version  # once is enough
+    assert open_state(mind=other_mind).enroll(LAMP, TAKES[LAMP])[0].examples[:3] == known(household, LAMP).examples
+
+
+def test_commands_without_sound_are_named_when_a_new_encoder_comes(
+    open_state: Open, other_mind: Mind, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_state(Config(enrolment=Enrolment(keep_audio=False))).enroll(LAMP, TAKES[LAMP])
+    open_state(Config(enrolment=Enrolment(keep_audio=False))).enroll(MUSIC, TAKES[MUSIC])
+    open_state().enroll(MUSIC, TAKES[MUSIC][:2])
+    open_state().enroll(NIGHT, TAKES[NIGHT])
+    updated = open_state(mind=other_mind)
+    assert names(updated) == [MUSIC, NIGHT]
+    assert updated.history()[0].change.endswith("without audio, to be taught again: kitchen lamp")
+    assert len(known(updated, MUSIC).examples) == 2  # those that could be heard again
+    assert "to be taught again: kitchen lamp" in caplog.text
+    back = open_state()
+    back.rollback(4)
+    assert names(back) == [MUSIC, NIGHT, LAMP]  # nothing was lost to the encoder before
+
+
+def test_undo_goes_back_past_a_new_encoder(household: Household, open_state: Open, other_mind: Mind) -> None:
+    for name in TAKES:
+        household.enroll(name, TAKES[name])
+    updated = open_state(mind=other_mind)
+    for name, left in ((NIGHT, [MUSIC, LAMP]), (MUSIC, [LAMP]), (LAMP, [])):
+        assert updated.undo() == f"undone: {name}: learned 3 examples"
+        assert set(names(updated)) == set(left)
+        assert updated.knowledge.encoder == other_mind.encoder.id
+        assert open_state(mind=other_mind).knowledge.version == updated.knowledge.version
+    with pytest.raises(StoreError, match="nothing to undo"):
+        updated.undo()
+
+
+def test_rollback_to_what_another_encoder_knew(household: Household, open_state: Open, other_mind: Mind) -> None:
+    household.enroll(LAMP, TAKES[LAMP])
+    household.enroll(MUSIC, TAKES[MUSIC])
+    updated = open_state(mind=other_mind)
+    updated.rollback(1)
+    assert names(updated) == [LAMP]
+    assert updated.knowledge.encoder == other_mind.encoder.id
+    assert updated.undo() == "undone: back to version 1"
+    assert set(names(updated)) == {LAMP, MUSIC}
