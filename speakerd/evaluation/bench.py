@@ -12,8 +12,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import cycle, islice
+from contextlib import contextmanager, suppress
+from itertools import cycle, islice, repeat, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -97,13 +97,14 @@ class _Daemon:
         time.sleep(0.2)
         self.feed(frames_of(np.concatenate([np.zeros(8000, np.float32), command[: round(utterance.end_time * 16000)]])))
         ended = time.monotonic()
-        self.feed(SILENCE for _ in range(75))
+        self.feed(takewhile(lambda _: not heard, repeat(SILENCE, 75)))
         return heard[0] - ended if heard else None
 
     def _watch(self, heard: list[float]) -> None:
-        for _ in ask(self.control, Watch()):
-            heard.append(time.monotonic())
-            return
+        with suppress(SpeakerdError):  # where nothing is heard, the daemon ends first
+            for _ in ask(self.control, Watch()):
+                heard.append(time.monotonic())
+                return
 
     def resident(self) -> int:
         lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
