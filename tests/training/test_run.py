@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -59,10 +60,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def reports(run: Path) -> list[dict[str, float]]:
+    """What was logged of each epoch."""
+    told = (run / "log.txt").read_text()
+    return [json.loads(line.split(" ", 1)[1]) for line in told.splitlines() if '"epoch"' in line]
+
+
 def test_a_run_that_is_killed_goes_on_and_ships_what_can_be_taught(data: Path, call: Call, tmp_path: Path) -> None:
     run, models = tmp_path / "run", tmp_path / "models"
-    arguments = ["train", "--data", data, "--teacher", TEACHER, "--run", run, "--models", models, "--epochs", "2"]
-    with subprocess.Popen([SPEAKERD, *map(str, arguments)], stderr=subprocess.PIPE, text=True) as training:
+    arguments = ["train", "--data", data, "--teacher", TEACHER, "--run", run, "--models", models, "--epochs"]
+    with subprocess.Popen([SPEAKERD, *map(str, arguments), "50"], stderr=subprocess.PIPE, text=True) as training:
         assert training.stderr is not None
         for line in training.stderr:
             if '"epoch": 1' in line:
@@ -70,18 +77,20 @@ def test_a_run_that_is_killed_goes_on_and_ships_what_can_be_taught(data: Path, c
         training.send_signal(signal.SIGKILL)
     assert (run / "checkpoint.pt").exists()
     assert not models.exists(), "nothing ships before it is done"
-    done = speakerd(*arguments, "--json")
+    before = len(reports(run))
+    done = speakerd(*arguments, before + 2, "--json")
     assert done.returncode == 0, done.stderr
     assert lines(done) == [{"models": str(models)}]
     told = (run / "log.txt").read_text()
-    assert "going on after epoch 1\n" in told
-    reports = [json.loads(line.split(" ", 1)[1]) for line in told.splitlines() if '"epoch"' in line]
-    assert [report["epoch"] for report in reports] == [1, 2], "no epoch twice, none left out"
+    (after,) = map(int, re.findall(r"going on after epoch (\d+)\n", told))
+    assert after in (before, before + 1), "it was killed before it could say so"
+    epochs = [report["epoch"] for report in reports(run)]
+    assert epochs == [*range(1, before + 1), *range(after + 1, before + 3)], "no epoch twice, none left out"
     assert "24 clips of 4 words and 0 words said once; held out: 30 clips, 2 pieces of speech" in told
 
     encoder = Encoder(models)
     world = World.load(models / "world.npz", encoder.id)
-    assert (encoder.name, encoder.dimension) == ("speakerd-0-2", 96)
+    assert (encoder.name, encoder.dimension) == (f"speakerd-0-{before + 2}", 96)
     assert len(world.cohort) > 10 and len(world.impostors) > 10 and len(world.genuine) == 10
     config = tmp_path / "speakerd.yaml"
     config.write_text(f"recognition: {{models: '{models}'}}")
