@@ -1,0 +1,103 @@
+import time
+from itertools import pairwise
+
+import pytest
+
+from speakerd.audio.files import read_audio
+from speakerd.audio.segmenter import frames_of
+from speakerd.config import Config
+from speakerd.demo.truth import lessons
+from speakerd.events import Detection, Samples
+from speakerd.house import Mind
+from speakerd.learning.takes import judge_recording
+from speakerd.listening.spotter import Spotter
+from speakerd.recognition.scoring import Matcher
+from speakerd.store.knowledge import Knowledge
+from tests.listening.taught import CLIPS, LAMP, MUSIC
+from tests.recordings import clips, room, said
+
+
+def heard(spotter: Spotter, samples: Samples) -> list[Detection]:
+    found = [spotter.push(frame) for frame in frames_of(samples)]
+    return [one for one in [*found, spotter.flush()] if one is not None]
+
+
+@pytest.fixture
+def spotter(mind: Mind, taught: Knowledge) -> Spotter:
+    return Spotter(mind.encoder, mind.world, Config().gate, taught)
+
+
+def test_detection_says_what_was_heard_when(spotter: Spotter, taught: Knowledge) -> None:
+    began = time.time()
+    lamp, music = heard(spotter, said(2, CLIPS[LAMP][0], 1, CLIPS[MUSIC][0], 1))
+    assert (lamp.command, lamp.action) == (LAMP, "lamp")
+    assert (music.command, music.action) == (MUSIC, None)
+    assert lamp.start == pytest.approx(2.5, abs=0.1)
+    length = len(CLIPS[LAMP][0]) / 16000
+    assert 2 + length - 0.5 < lamp.time < 2 + length + 0.3  # the pause that ends it may lie within the clip
+    assert music.start > lamp.time
+    for found in (lamp, music):
+        command = taught.find(found.command)
+        assert command is not None
+        assert found.threshold == command.threshold
+        assert found.accepted is (found.score >= found.threshold)
+        assert began <= found.at <= time.time()
+    assert lamp.id != music.id
+
+
+def test_stream_and_recording_of_the_same_sound_score_alike(spotter: Spotter, mind: Mind, taught: Knowledge) -> None:
+    matcher, paths = Matcher(mind.world, taught.commands), [path for paths in lessons().values() for path in paths]
+    found = heard(spotter, said(1, *(piece for path in paths for piece in (read_audio(path), 0.5))))
+    assert len(found) == len(paths)
+    for path, one in zip(paths, found, strict=True):
+        utterance = judge_recording(path.name, read_audio(path), Config().gate).utterance
+        assert utterance is not None
+        alone = matcher.match(mind.encoder.embed(utterance))
+        assert alone is not None
+        assert one.score == pytest.approx(alone.score, abs=0.15)
+
+
+def test_nothing_is_detected_while_nothing_is_known(mind: Mind) -> None:
+    spotter = Spotter(mind.encoder, mind.world, Config().gate, Knowledge(0, mind.encoder.id))
+    assert heard(spotter, said(1, CLIPS[LAMP][0], 1)) == []
+    assert spotter.segmenter.level < -50
+
+
+def test_nothing_in_silence_and_in_what_is_too_short_or_too_long_for_a_command(spotter: Spotter) -> None:
+    middle = CLIPS[LAMP][0][9000:17000]
+    assert heard(spotter, room(10)) == []
+    assert heard(spotter, said(1, middle[:2240], 1)) == []
+    assert heard(spotter, said(1, *[middle] * 12, 1)) == []
+    assert len(heard(spotter, said(1, middle, 1))) == 1
+
+
+def test_end_of_the_stream_ends_what_is_being_said(spotter: Spotter) -> None:
+    spoken = said(1, CLIPS[LAMP][0][:20000])
+    assert [spotter.push(frame) for frame in frames_of(spoken)] == [None] * -(-len(spoken) // 320)
+    found = spotter.flush()
+    assert found is not None
+    assert found.time == pytest.approx(len(spoken) / 16000, abs=0.02)
+    assert spotter.flush() is None
+
+
+def test_other_knowledge_counts_from_the_next_frame_on(spotter: Spotter, taught: Knowledge) -> None:
+    lamp = Knowledge(2, taught.encoder, tuple(c for c in taught.commands if c.name == LAMP))
+    frames = list(frames_of(said(1, CLIPS[MUSIC][0], 1)))
+    half = 50 + 40  # in the middle of the word
+    for frame in frames[:half]:
+        assert spotter.push(frame) is None
+    assert spotter.segmenter.open
+    spotter.know(lamp)
+    (found,) = (one for one in map(spotter.push, frames[half:]) if one is not None)
+    assert found.command == LAMP  # the only one known by then
+    spotter.know(Knowledge(3, taught.encoder))
+    assert heard(spotter, said(1, CLIPS[MUSIC][0], 1)) == []
+    spotter.know(taught)
+    assert [one.command for one in heard(spotter, said(1, CLIPS[MUSIC][0], 1))] == [MUSIC]
+
+
+def test_every_word_of_people_is_compared_once_and_in_order(spotter: Spotter) -> None:
+    words = clips("hadouken", 6) + clips("goodnight", 6)
+    found = heard(spotter, said(1, *(piece for word in words for piece in (word, 1)), 1))
+    assert len(found) == pytest.approx(len(words), abs=1)  # one of them may have a pause in it
+    assert all(one.time < other.start for one, other in pairwise(found))
