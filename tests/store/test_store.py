@@ -430,7 +430,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     place.mkdir()
     made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, text=True)
     if made.returncode != 0:
-        lacking(f"the right to mount a small disk, as root has it")
+        lacking("the right to mount a small disk, as root has it")
     yield place
     subprocess.run(["umount", "-l", place], check=True)
 
