@@ -173,7 +173,8 @@ class Speaker:
         self._notified.close()
 
     def ask(self, request: Request) -> list[dict[str, Any]]:
-        return list(ask(self.control, request))
+        answers = Conversation(self.control, request)
+        return list(iter(answers.next, None))
 
     def watch(self, everything: bool = False) -> Conversation:
         """Every detection from now on."""
