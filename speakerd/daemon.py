@@ -43,6 +43,7 @@ class Daemon:
         self._mind = Mind.load(self.config)
         self._household = self._mind.household(state, self.config)
         self._household.prune()
+        self._household.keep_promises()
         self._outputs = Outputs(self.config.outputs)
         self._watchdog = Watchdog()
         self._started = time.time()

@@ -26,8 +26,13 @@ class Mind:
         encoder = Encoder(folder)
         return cls(encoder, World.load(folder / "world.npz", encoder.id))
 
+    @property
+    def id(self) -> str:
+        """What was derived with other models is derived again."""
+        return f"{self.encoder.id}-{self.world.id}"
+
     def household(self, state: Path, config: Config) -> Household:
         """Raises:
         StoreError: the state cannot be used.
         """
-        return Household(Store(state, self.encoder.id), self.encoder, self.world, config)
+        return Household(Store(state, self.encoder.id, self.id), self.encoder, self.world, config)

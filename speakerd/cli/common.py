@@ -125,5 +125,10 @@ def fail(message: str) -> None:
     raise SystemExit(1)
 
 
+def rate(value: float) -> str:
+    """Two digits that matter, and no exponents."""
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}" if value >= 0.001 else "under 0.001"
+
+
 def percent(share: float) -> str:
     return f"{100 * share:.0f} %"

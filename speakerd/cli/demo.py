@@ -8,7 +8,7 @@ import click
 
 from speakerd.audio.files import read_audio
 from speakerd.audio.sources import FileSource
-from speakerd.cli.common import Session, common, percent
+from speakerd.cli.common import Session, common, percent, rate
 from speakerd.control.messages import Enroll, Recording
 from speakerd.control.service import shown
 from speakerd.demo.truth import STREAM, Outcome, compare, lessons, said_in_stream
@@ -72,7 +72,7 @@ def _learned(item: dict[str, Any]) -> str | None:
     if "command" in item:
         return (
             f"  {item['command']}: expected to be missed {percent(item['expected_frr'])} of the time, "
-            f"{item['expected_fa_per_hour']:.2g} false accepts per hour of talk"
+            f"{rate(item['expected_fa_per_hour'])} false accepts per hour of talk"
         )
     return None if item["accepted"] else f"  {item['example']}: refused: {item['reason']}"
 

@@ -49,7 +49,7 @@ def doctor(session: Session) -> None:
 def _findings(session: Session) -> Iterator[Finding]:
     try:
         config = session.config
-        yield Finding("settings", True, where(session.config_path, ""))
+        yield Finding("settings", True, str(session.config_path or where(None, "audio")))
     except ConfigError as error:
         yield Finding("settings", False, str(error), "mend these lines; the defaults are used meanwhile")
         config = session.config = Config()
@@ -83,8 +83,8 @@ def _daemon(session: Session) -> Generator[Finding, None, bool]:
     hears = f"no sound: {status['waiting']}" if status["waiting"] else f"level {status['level_dbfs']} dBFS"
     yield Finding(
         "daemon", status["waiting"] is None,
-        f"{session.daemon}: up {status['up_seconds']} s, {status['commands']} commands, {hears}",
-        "see `speakerd doctor` for the microphone, below" if status["waiting"] else None,
+        f"{session.daemon}: up {status['up_seconds']} s, commands: {status['commands']}, {hears}",
+        "it goes on trying; is the microphone plugged in, and is audio.device right?" if status["waiting"] else None,
     )  # fmt: skip
     return True
 
@@ -95,7 +95,7 @@ def _state(session: Session) -> Iterator[Finding]:
         free = shutil.disk_usage(session.state).free // 2**20
         good = free > 20
         yield Finding(
-            "state", good, f"{session.state}: {len(known.commands)} commands, {free} MB free",
+            "state", good, f"{session.state}: commands: {len(known.commands)}, {free} MB free",
             None if good else "free some space: nothing new can be kept",
         )  # fmt: skip
     except SpeakerdError as error:

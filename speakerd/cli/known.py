@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from speakerd.cli.common import Session, common, percent
+from speakerd.cli.common import Session, common, percent, rate
 from speakerd.control.messages import Forget, History, Rename, Rollback, Undo, summary
 
 
@@ -29,7 +29,7 @@ def commands(session: Session) -> None:
                 item["command"],
                 str(item["examples"]),
                 f"{item['threshold']:.2f}",
-                f"{item['expected_fa_per_hour']:.2g}",
+                rate(item["expected_fa_per_hour"]),
                 percent(item["expected_frr"]),
                 item["action"] or "",
                 "over budget" if item["over_budget"] else "",

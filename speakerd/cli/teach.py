@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from speakerd.audio.files import AudioFileError, read_audio
-from speakerd.cli.common import Session, common, percent
+from speakerd.cli.common import Session, common, percent, rate
 from speakerd.control.messages import Enroll, Recording, Teach
 from speakerd.learning.takes import too_long
 
@@ -25,9 +25,6 @@ def enroll(
     takes: int | None,
 ) -> None:  # fmt: skip
     """Teach the command NAME: say it some times into the microphone, or give recordings of it."""
-    if action is not None and session.daemon is None and action not in session.config.outputs.actions:
-        known = ", ".join(session.config.outputs.actions) or "none"
-        click.echo(f"note: the settings have no action {action!r} yet (known: {known})", err=True)
     if files:
         request: Enroll | Teach = Enroll(name, [_recording(path) for path in files], replace, action, speaker)
     else:
@@ -36,7 +33,7 @@ def enroll(
     try:
         for item in session.ask(request):
             if "example" in item:
-                if files or session.json:
+                if files or session.json or (item["accepted"] and item["reason"]):  # a lesson has told of the others
                     session.say(item, f"  {item['example']}: {_verdict(item)}")
             elif "command" in item:
                 meter.end()
@@ -67,7 +64,7 @@ def _learned(item: dict[str, Any]) -> str:
     lines = [
         f"{item['command']}: learned, {item['examples']} example{'s' if item['examples'] > 1 else ''}. "
         f"Expected: misses {percent(item['expected_frr'])}, "
-        f"{item['expected_fa_per_hour']:.2g} false accepts per hour of talk."
+        f"{rate(item['expected_fa_per_hour'])} false accepts per hour of talk."
     ]
     if item["advice"]:
         lines.append(f"  {item['advice']}")

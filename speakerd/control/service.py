@@ -114,7 +114,8 @@ class Service:
         )
         remaining = iter(doubts)
         yield from (_told(take, next(remaining) or None if take.accepted else take.reason) for take in takes)
-        yield summary(command) | {"confusable_with": confusable, "advice": advice(command, confusable)}
+        unknown = command.action is not None and command.action not in self._household.config.outputs.actions
+        yield summary(command) | {"confusable_with": confusable, "advice": advice(command, confusable, unknown)}
 
     def _watch(self, everything: bool) -> Items:
         heard: queue.Queue[Detection] = queue.Queue(100)
@@ -155,13 +156,26 @@ def shown(detection: Detection) -> dict[str, Any]:
     }
 
 
-def advice(command: Command, confusable: list[str]) -> str | None:
+ENOUGH = 3  # examples below which expectations are guesses
+
+
+def advice(command: Command, confusable: list[str], unknown_action: bool) -> str | None:
     """What would make a command more dependable, None if nothing needs to."""
-    if confusable:
-        return f"sounds like {', '.join(confusable)}: choose words that differ more, or teach both more examples"
-    if command.over_budget:
-        return "to keep false accepts within the budget it needs more examples, or a longer or more distinct phrase"
-    return None
+    found = []
+    if unknown_action:
+        found.append(f"the settings have no action '{command.action}' yet")
+    if len(command.examples) < ENOUGH:
+        found.append(f"give at least {ENOUGH} examples: with {len(command.examples)} these expectations are guesses")
+    elif confusable:
+        found.append(
+            f"sounds like {', '.join(confusable[:3])}: choose words that differ more, or teach both more examples"
+        )
+    elif command.over_budget:
+        found.append(
+            "over its share of the budget (listening.false_accepts_per_day): with fewer false accepts it would be "
+            "missed too often. More examples help, or a longer or more distinct phrase"
+        )
+    return "; ".join(found) or None
 
 
 def _told(take: Take, reason: str | None) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A lesson: somebody says a command some times into the microphone, and is told about each take."""
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from speakerd.errors import SpeakerdError
 from speakerd.events import Samples, Waiting
 from speakerd.learning.takes import Take, judge
 
+STARTS_WITHIN = 5.0  # seconds without sound: a sound server takes its time to give the first
 PATIENCE = 20.0  # seconds of silence after which a lesson ends
 
 
@@ -40,10 +42,15 @@ def lesson(frames: Iterable[Samples | Waiting], takes: int, gate: Gate) -> Itera
     """
     segmenter = Segmenter(gate)
     accepted, heard, since = 0, 0, 0.0
-    yield Prompt(1, takes)
+    sound = time.monotonic()
     for frame in frames:
         if isinstance(frame, Waiting):
-            raise LessonError(f"no microphone: {frame.reason}. Nothing was learned")
+            if time.monotonic() - sound > STARTS_WITHIN:
+                raise LessonError(f"no microphone: {frame.reason}. Nothing was learned")
+            continue
+        sound = time.monotonic()
+        if heard == 0:
+            yield Prompt(1, takes)
         utterance = segmenter.push(frame)
         heard, since = heard + 1, 0.0 if segmenter.open else since + 0.02
         if heard % 10 == 0:

@@ -5,6 +5,7 @@ encoder was not trained on (``cohort``, which scores are taken relative to, and 
 by), the mean and whitening of that space, and how a command's own utterances score, learned from held-out words.
 """
 
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -87,6 +88,11 @@ class World:
         return unit(np.asarray((embeddings - self.mean) @ self.whitening, np.float32))
 
     @cached_property
+    def id(self) -> str:
+        """Tells worlds of one encoder apart: what was derived in one means nothing in another."""
+        return f"{zlib.crc32(b''.join(part.tobytes() for part in (self.mean, self.whitening, self.cohort))):08x}"
+
+    @cached_property
     def near_impostors(self) -> NDArray[np.float32]:
         """``nearness`` of the impostors: the larger part of the work for a threshold, and always the same."""
         return self.nearness(self.impostors)
@@ -103,7 +109,7 @@ def unit(vectors: Matrix) -> Matrix:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9), np.float32)
 
 
-def whitening_of(embeddings: Matrix, floor: float = 0.03) -> tuple[Matrix, Matrix]:
+def whitening_of(embeddings: Matrix, floor: float = 1.0) -> tuple[Matrix, Matrix]:
     """Mean and whitening matrix from embeddings (n, dimension); small variances are raised by ``floor`` of the mean."""
     values, vectors = np.linalg.eigh(np.cov(embeddings.T))
     values = np.maximum(values, 0) + floor * values.mean()

@@ -25,6 +25,8 @@ def tidy_name(name: str) -> str:
         raise BadNameError("a command needs a name; this one is empty")
     if any(category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
         raise BadNameError(f"{name!r} holds control characters or line breaks; use letters, signs and spaces")
+    if name == "*":
+        raise BadNameError("a command cannot be called *, which stands for every command in the settings")
     if len(name) > 80:
         raise BadNameError(f"this name is {len(name)} characters long, at most 80 are possible: {name[:30]}...")
     return name

@@ -30,14 +30,15 @@ KEPT_DAYS = 30  # how long what was forgotten or replaced can be brought back
 class Store:
     """One folder of state. Safe to use from several threads and beside other processes."""
 
-    def __init__(self, folder: Path, encoder: str) -> None:
-        """Open or make it. ``encoder`` is the id of the encoder in use.
+    def __init__(self, folder: Path, encoder: str, models: str | None = None) -> None:
+        """Open or make it. ``encoder`` is the id of the encoder in use, which embeddings are of; ``models`` that of all
+        models together, which versions are of.
 
         Raises:
             StoreError: see :func:`open_database`.
         """
         self.folder = folder
-        self.encoder = encoder
+        self.encoder, self.models = encoder, models or encoder
         self._lock = threading.RLock()
         self._database = open_database(folder)
 
@@ -51,7 +52,7 @@ class Store:
         with self._reading():
             row = self._one("SELECT id, encoder FROM version ORDER BY id DESC LIMIT 1")
             if row is None:
-                return Knowledge(0, self.encoder)
+                return Knowledge(0, self.models)
             return Knowledge(row[0], row[1], self._commands(row[0]))
 
     def examples(self, ids: Sequence[int]) -> list[Example]:
@@ -207,7 +208,7 @@ class Store:
 
     def _add_version(self, parent: int | None, change: str, now: float) -> int:
         return self._run(
-            "INSERT INTO version (parent, made, change, encoder) VALUES (?, ?, ?, ?)", parent, now, change, self.encoder
+            "INSERT INTO version (parent, made, change, encoder) VALUES (?, ?, ?, ?)", parent, now, change, self.models
         )
 
     def _copy(self, old: int | None, new: int) -> None:

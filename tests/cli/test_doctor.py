@@ -63,7 +63,7 @@ def test_a_running_daemon_is_asked_how_it_is(tmp_path: Path, deaf: dict[str, str
     with speaker(tmp_path) as running:
         found = findings("--state", running.state, code=1, env=deaf)
         assert found["daemon"]["good"] is True
-        assert "0 commands, level -6" in str(found["daemon"]["words"])
+        assert "commands: 0, level -6" in str(found["daemon"]["words"])
         assert "state" not in found, "it is the daemon's"
         running.hush()
         eventually(lambda: _hears_nothing(running, deaf))

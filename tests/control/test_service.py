@@ -194,7 +194,7 @@ def test_a_lesson_learns_from_what_is_heard(service: Service, ears: Ears, househ
 @pytest.mark.parametrize(
     ("frames", "why"),
     [
-        ([Waiting("'USB' is gone")], "no microphone: 'USB' is gone"),
+        ([Waiting("'USB' is gone")], "the sound ended after 0 of 3 takes"),
         (list(frames_of(said(0.5, clip(LAMP), 1.0))), "the sound ended after 1 of 3 takes"),
         (list(frames_of(said(30.0))), "heard nobody speak for 20 s, 0 of 3 takes"),
     ],
@@ -288,8 +288,9 @@ def test_a_watcher_who_does_not_look_holds_nobody_up(service: Service) -> None:
 # -- words
 
 
-def command(name: str, over_budget: bool) -> Command:
-    return Command(name, None, 0.3, 2.0, 0.3, over_budget, np.zeros((1, 96), np.float32), (None,), (1,))
+def command(name: str, over_budget: bool, examples: int = 3) -> Command:
+    vectors = np.zeros((1, 96), np.float32)
+    return Command(name, "lamp", 0.3, 2.0, 0.3, over_budget, vectors, (None,), tuple(range(examples)))
 
 
 @pytest.mark.parametrize(
@@ -302,5 +303,12 @@ def command(name: str, over_budget: bool) -> Command:
     ],
 )
 def test_advice_is_given_where_there_is_reason_to(over_budget: bool, confusable: list[str], words: str | None) -> None:
-    given = advice(command("x", over_budget), confusable)
+    given = advice(command("x", over_budget), confusable, unknown_action=False)
     assert given is None if words is None else given is not None and words in given
+
+
+def test_few_examples_and_an_unknown_action_are_named_first() -> None:
+    given = advice(command("x", over_budget=True, examples=1), ["lamp on"], unknown_action=True)
+    assert given is not None
+    assert given.startswith("the settings have no action 'lamp' yet; give at least 3 examples")
+    assert "sounds like" not in given

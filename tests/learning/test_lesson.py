@@ -106,10 +106,23 @@ def test_patience_begins_anew_with_every_word() -> None:
     assert ears.heard < 50 * (45 + 20 + 8)
 
 
-def test_lost_microphone_ends_a_lesson() -> None:
+def test_lost_microphone_ends_a_lesson(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("speakerd.learning.lesson.STARTS_WITHIN", -1.0)  # as if it had been gone for long
     events, fault = course(Ears(said(1, CLIPS[0], 1), Waiting("the microphone was unplugged"), said(1, CLIPS[1], 1)))
     assert fault == "no microphone: the microphone was unplugged. Nothing was learned"
     assert sum(isinstance(event, Take) for event in events) == 1
+
+
+def test_microphone_that_takes_its_time_is_waited_for() -> None:
+    events, fault = course(Ears(Waiting("no sound arrives yet"), said(1, CLIPS[0], 1)))
+    assert events[0] == Prompt(1, 3)
+    assert sum(isinstance(event, Take) for event in events) == 1
+    assert fault == "the sound ended after 1 of 3 takes. Nothing was learned"
+
+
+def test_nobody_is_asked_to_speak_to_a_microphone_that_gives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("speakerd.learning.lesson.STARTS_WITHIN", -1.0)
+    assert course(Ears(Waiting("none is plugged in"))) == ([], "no microphone: none is plugged in. Nothing was learned")
 
 
 def test_sound_that_ends_ends_a_lesson() -> None:
@@ -119,7 +132,7 @@ def test_sound_that_ends_ends_a_lesson() -> None:
 
 def test_lesson_listens_only_as_it_is_asked_to() -> None:
     ears = Ears(said(1, CLIPS[0], 1))
-    assert next(lesson(ears, 3, Gate())) == Prompt(1, 3)  # before anything was heard
-    assert ears.heard == 0
+    assert next(lesson(ears, 3, Gate())) == Prompt(1, 3)  # as soon as there is sound
+    assert ears.heard == 1
     assert len(list(itertools.islice(lesson(ears, 3, Gate()), 3))) == 3
-    assert ears.heard == 20
+    assert ears.heard == 21
