@@ -173,7 +173,7 @@ def advice(command: Command, confusable: list[str], unknown_action: bool) -> str
     elif command.over_budget:
         found.append(
             "over its share of the budget (listening.false_accepts_per_day): with fewer false accepts it would be "
-            "missed too often. More examples help, or a longer or more distinct phrase"
+            "missed too often; more examples help, or a longer or more distinct phrase"
         )
     return "; ".join(found) or None
 
