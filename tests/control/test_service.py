@@ -109,6 +109,14 @@ def test_sound_that_is_none_is_refused_whoever_sends_it(service: Service, househ
     assert names(household) == [LAMP]
 
 
+def test_a_recording_that_is_too_long_is_refused_whoever_sends_it(service: Service) -> None:
+    long = Recording("long.wav", np.tile(clip(LAMP), 8)[: 11 * 16000].astype("<f4").tobytes())
+    told = ask(service, Enroll(LAMP, [long, *recordings(LAMP)]))
+    assert told[0]["accepted"] is False
+    assert "11 s long" in told[0]["reason"]
+    assert told[-1]["examples"] == 3
+
+
 @pytest.mark.parametrize("request_for", [lambda name: Enroll(name, recordings(LAMP)), lambda name: Teach(name)])
 @pytest.mark.parametrize("name", ["", " \t ", "x" * 81, "line\nbreak", "bell\a"])
 def test_a_name_that_cannot_be_is_refused_before_anything_is_heard(

@@ -29,7 +29,7 @@ def quietly(_: str) -> None:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three words by nine people each: three who say them near, in the middle of the room, and far away."""
+    """Three words by nine people each, near, in the middle of the room, and far away."""
     folder = tmp_path_factory.mktemp("data")
     for name, takes in CLIPS.items():
         (folder / name).mkdir()
@@ -38,6 +38,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 samples = gain * clip(name, voice)
                 samples = samples + room(len(samples) / 16000, seed=distance, level=-75.0)[: len(samples)]
                 soundfile.write(folder / name / f"p{voice}{distance}_nohash_0.wav", samples, 16000)
+        for voice in range(len(takes)):  # some say it twice
+            soundfile.write(folder / name / f"p{voice}0_nohash_1.wav", 0.5 * clip(name, voice), 16000)
     (folder / "_background_noise_").mkdir()
     soundfile.write(folder / "_background_noise_/x.wav", room(1.0), 16000)
     (folder / "README.md").touch()
@@ -98,7 +100,7 @@ def test_a_draw_is_what_teaching_and_trying_gives(mind: Mind, data: Path, speech
     corpus = hear_words(mind.encoder, mind.world, data, quietly)
     negatives = hear_speech(mind.encoder, mind.world, speech, quietly)
     draw = one_draw(mind.world, corpus, negatives, SHOTS, SEED, Config().listening)
-    assert len(draw.best) == len(by_hand.scored) == 27 - 3 * SHOTS
+    assert len(draw.best) == len(by_hand.scored) < 36 - 3 * SHOTS, "those who taught are not asked, whatever they said"
     np.testing.assert_allclose(draw.best, [item["score"] for item in by_hand.scored], atol=1e-3)
     named = [item["command"] == word for item, word in zip(by_hand.scored, by_hand.words, strict=True)]
     assert draw.right.tolist() == named
@@ -131,7 +133,8 @@ def test_the_table_and_the_json(call: Call, data: Path, speech: Path, mind: Mind
     one, two = (json.loads(line) for line in result.stdout.splitlines())
     assert [(line["corpus"], line["words"], line["shots"], line["draws"]) for line in (one, two)] == [
         (data.name, 3, 1, 6), (data.name, 3, SHOTS, 6)]  # fmt: skip
-    assert (one["queries"], two["queries"]) == (24, 21)
+    assert 36 - 2 * 3 <= one["queries"] <= 36 - 3
+    assert 36 - 2 * 3 * SHOTS <= two["queries"] <= 36 - 3 * SHOTS
     assert one["negatives"] == two["negatives"] == len(by_hand.heard)
     for figure in ("closed_set", "acc_at_1", "acc_at_5", "auroc", "calibrated_hit", "calibrated_far", "expected_frr"):
         for line in (one, two):
@@ -219,4 +222,4 @@ def test_several_corpora_are_each_others_negatives(call: Call, data: Path, tmp_p
     result = call("eval", "few-shot", "--data", tmp_path, "--draws", "2", "--json")
     assert result.exit_code == 0, result.stderr
     told = lines(result.stdout)
-    assert [(line["corpus"], line["words"], line["negatives"]) for line in told] == [("one", 1, 9), ("two", 1, 9)]
+    assert [(line["corpus"], line["words"], line["negatives"]) for line in told] == [("one", 1, 12), ("two", 1, 12)]
