@@ -47,7 +47,7 @@ def measure(config: Path | None, seconds: int, commands: int) -> Iterator[dict[s
         loud = daemon.cpu_while(lambda: daemon.feed(talk))
         yield _item(f"speech, {commands} commands: CPU per second of audio", loud / seconds, "s/s")
         yield _item("resident memory", daemon.resident() / 2**20, "MB")
-        latencies = [daemon.latency(read_audio(clips[0])) for _, clips in _commands(6)]
+        latencies = [daemon.latency(read_audio(clips[0])) for _, clips in _commands(min(commands, 6))]
         heard = [value for value in latencies if value is not None]
         if heard:
             yield _item(f"detection: from the end of the command, median of {len(heard)}", float(np.median(heard)), "s")
