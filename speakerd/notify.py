@@ -11,6 +11,7 @@ def notify(*lines: str) -> None:
     path = os.environ.get("NOTIFY_SOCKET")
     if path:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, contextlib.suppress(OSError):
+            sender.settimeout(1)  # a manager that hangs must not hold up who listens
             sender.connect("\0" + path[1:] if path.startswith("@") else path)
             sender.send("\n".join(lines).encode())
 

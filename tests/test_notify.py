@@ -40,6 +40,14 @@ def test_a_manager_that_is_gone_is_no_reason_to_fail(tmp_path: Path, monkeypatch
     notify("WATCHDOG=1")
 
 
+def test_a_manager_that_hangs_holds_nobody_up(manager: socket.socket) -> None:
+    """It does not read; the kernel keeps some messages for it, and then no more."""
+    began = time.monotonic()
+    while time.monotonic() < began + 0.5:
+        notify("WATCHDOG=1")
+    assert time.monotonic() < began + 5
+
+
 def test_the_watchdog_is_fed_three_times_in_a_period_and_no_more(
     manager: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
