@@ -23,6 +23,9 @@ from speakerd.audio.files import AudioFileError, read_audio
 
 Pcm = NDArray[np.int16]
 
+PEOPLE = 13  # who say a held-out word: ten who teach it and some who say it again
+NOISE_SECONDS = 12  # twice a scene
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -50,6 +53,21 @@ class Corpora:
         often = sorted(word for word, clips in count.items() if clips > 2)
         seldom = sorted(word for word, clips in count.items() if clips <= 2)
         return {w: i for i, w in enumerate(often)}, {w: i for i, w in enumerate(seldom)}
+
+    def lacks(self) -> list[str]:
+        """What there is too little of, for training and for what ships beside the encoder."""
+        said_by: dict[tuple[str, str], set[str]] = {}
+        for clip in self.held_words:
+            said_by.setdefault((clip.corpus, clip.word), set()).add(clip.speaker)
+        enough = {
+            "words that are learned (nine in ten, by their names)": len(self.words) > 1,
+            f"words that are held out (one in ten), two at least, said by {PEOPLE} people": (
+                sum(len(people) >= PEOPLE for people in said_by.values()) >= 2
+            ),
+            "running speech that is held out (one file in seven, by their names)": bool(self.held_speech),
+            f"noise, {NOISE_SECONDS} s at least": seconds(self.noise) >= NOISE_SECONDS,
+        }
+        return [what for what, there in enough.items() if not there]
 
 
 def is_held_out(name: str, one_in: int) -> bool:

@@ -13,6 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
+from speakerd.errors import SpeakerdError
 from speakerd.training.data import Pcm
 from speakerd.training.scenes import Composition
 
@@ -34,7 +35,10 @@ class Teacher:
     def __init__(self, path: Path, threads: int = 2) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime has a family of exceptions of its own
+            raise SpeakerdError(f"{path} is not a model that can be run: {str(error).splitlines()[0]}") from error
         self._input = self._session.get_inputs()[0].name
 
     def frames(self, pcm: NDArray[np.int16]) -> Vectors:

@@ -17,6 +17,7 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from speakerd.errors import SpeakerdError
 from speakerd.recognition.encoder import Encoder
 from speakerd.training.augment import Augment, features, masked
 from speakerd.training.data import Corpora, read_corpora
@@ -134,6 +135,9 @@ class Run:
         torch.manual_seed(recipe.seed)
         self.say(f"reading {data}")
         self.corpora: Corpora = read_corpora(data)
+        lacks = self.corpora.lacks()
+        if lacks:  # better now than after days of training
+            raise SpeakerdError(f"{data}: too little to train with. More is needed of: {'; '.join(lacks)}")
         self.teacher = Teacher(teacher)
         often, seldom = self.corpora.classes()
         self.say(

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -113,6 +114,27 @@ def test_training_without_torch_says_what_to_install(data: Path, tmp_path: Path)
     assert done.returncode == 1
     assert "pip install 'speakerd[train]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("without", "needed"),
+    [("noise/train", "noise, 12 s at least"), ("speech/train", "running speech"), ("words/train/arabic", "held out")],
+)
+def test_what_would_end_badly_does_not_begin(data: Path, call: Call, tmp_path: Path, without: str, needed: str) -> None:
+    some = shutil.copytree(data, tmp_path / "data", symlinks=True)
+    shutil.rmtree(some / without)
+    result = call("train", "--data", some, "--teacher", TEACHER, "--run", tmp_path / "run")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].startswith(f"speakerd: {some}: too little to train with. More is needed of: ")
+    assert needed in result.stderr
+    assert result.stderr.count(";") == 0, "and of nothing else"
+
+
+def test_a_teacher_who_is_none(data: Path, call: Call, tmp_path: Path) -> None:
+    (tmp_path / "teacher.onnx").write_text("no network")
+    result = call("train", "--data", data, "--teacher", tmp_path / "teacher.onnx", "--run", tmp_path / "run")
+    assert result.exit_code == 1
+    assert f"speakerd: {tmp_path}/teacher.onnx is not a model that can be run" in result.stderr
 
 
 def test_data_without_words(data: Path, call: Call, tmp_path: Path) -> None:
