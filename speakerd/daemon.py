@@ -4,8 +4,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from speakerd.config import Config, load
 from speakerd.control.service import Service
 from speakerd.control.socket import Server
 from speakerd.errors import SpeakerdError
-from speakerd.events import Detection, Samples, Waiting
+from speakerd.events import Detection
 from speakerd.house import Mind
 from speakerd.listening.loop import Loop
 from speakerd.listening.spotter import Spotter
@@ -50,7 +49,7 @@ class Daemon:
         self._heard = self._rejected = 0
         self._stopping = self._reloading = False
         self._begin_listening()
-        self._service = Service(self._household, self._tap, self.config.enrolment.takes, self._status)
+        self._service = Service(self._household, lambda: self._loop.tap(), self.config.enrolment.takes, self._status)
         self._household.changed = self._spotter_knows
         self._server = Server(socket, self._service)
 
@@ -120,11 +119,6 @@ class Daemon:
         else:
             self._rejected += 1
             log.debug("not accepted: %s", detection)
-
-    @contextmanager
-    def _tap(self) -> Iterator[Iterator[Samples | Waiting]]:
-        with self._loop.tap() as frames:
-            yield frames
 
     def _status(self) -> dict[str, Any]:
         return {

@@ -17,7 +17,7 @@ from speakerd.learning.calibration import TALK_HOURS, expected_scores, own_score
 from speakerd.learning.takes import Take
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.scoring import prototypes, scores
-from speakerd.recognition.world import World, unit
+from speakerd.recognition.world import Matrix, World, unit
 from speakerd.store.knowledge import Command, Example, Knowledge, Version, same_name, tidy_name
 from speakerd.store.schema import StoreError
 from speakerd.store.store import Store
@@ -174,9 +174,7 @@ class Household:
             if before.listening == config.listening or not self.knowledge.commands:
                 return
             try:
-                self.knowledge = self._store.write(
-                    "thresholds for a new budget", lambda now: self._derived(list(now.commands), [])
-                )
+                self._recalibrated()
             except StoreError:
                 self.config = before
                 raise
@@ -184,19 +182,25 @@ class Household:
     def keep_promises(self) -> None:
         """Thresholds follow a budget that was changed while nothing ran."""
         with self._changing():
-            commands = self._derived(list(self.knowledge.commands), [])
-            if any(command.id is None for command in commands):
-                self.knowledge = self._store.write("thresholds for a new budget", lambda now: commands)
+            if any(command.id is None for command in self._derived(list(self.knowledge.commands), [])):
+                self._recalibrated()
 
     def confusable(self, command: Command) -> list[str]:
         """Names of the commands that an utterance of this one might be taken for, or the other way round."""
-        found = []
-        for other in self.knowledge.commands:
-            if other.name != command.name and min(self._lead(command, other), self._lead(other, command)) < CLOSE:
-                found.append(other.name)
-        return found
+        mine = self._expected(command)
+        return [
+            other.name
+            for other in self.knowledge.commands
+            if other.name != command.name
+            and min(self._lead(mine, other), self._lead(self._expected(other), command)) < CLOSE
+        ]
 
     # -- deriving
+
+    def _recalibrated(self) -> None:
+        self.knowledge = self._store.write(
+            "thresholds for a new budget", lambda now: self._derived(list(now.commands), [])
+        )
 
     def _derived(self, commands: list[Command], new: list[Example]) -> list[Command]:
         """Prototypes and promises of all commands. One that comes out as it was keeps its ``id``."""
@@ -238,14 +242,18 @@ class Household:
             return "unlike the other examples: was it the same command, said completely?"
         return None
 
-    def _lead(self, command: Command, other: Command) -> float:
-        """How far the command's next utterances are expected to score above what its examples score as ``other``."""
+    def _expected(self, command: Command) -> tuple[float, Matrix]:
+        """What the command's next utterances are expected to score, and its whitened examples (examples, dimension)."""
         examples = self._store.examples(command.examples)
         whitened = self._world.whiten(np.stack([e.embedding for e in examples if e.embedding is not None]))
         own = own_scores(self._world, whitened, [e.speaker for e in examples])
-        genuine = expected_scores(self._world, own, len(examples))
+        return expected_scores(self._world, own, len(examples)).mean, whitened
+
+    def _lead(self, expected: tuple[float, Matrix], other: Command) -> float:
+        """How far utterances are expected to score above what the examples of the same command score as ``other``."""
+        mean, whitened = expected
         as_other = scores(self._world, whitened, other.prototypes, self._world.nearness(other.prototypes)).max(axis=1)
-        return genuine.mean - float(as_other.mean())
+        return mean - float(as_other.mean())
 
     def _known(self, name: str) -> Command:
         command = self.knowledge.find(name)

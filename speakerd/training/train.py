@@ -22,7 +22,7 @@ from speakerd.recognition.encoder import Encoder
 from speakerd.training.augment import Augment, features, masked
 from speakerd.training.data import Corpora, read_corpora
 from speakerd.training.export import export
-from speakerd.training.model import Head, Trunk
+from speakerd.training.model import Head, Trunk, multiply_accumulates
 from speakerd.training.objectives import AmSoftmax, frame_distillation, word_distillation
 from speakerd.training.scenes import SCENE, Composition, compose
 from speakerd.training.teacher import LAG, Scale, Targets, Teacher, targets
@@ -221,7 +221,8 @@ class Run:
         """Export the encoder and build the world around it, from what was held out."""
         name = f"speakerd-{self.recipe.seed}-{self.recipe.epochs}"
         export(self.student.trunk, self.student.head, models, name)
-        self.say("exported; hearing what was held out")
+        self.say(f"exported, {multiply_accumulates(self.student.trunk):,} multiply-accumulates per second of audio")
+        self.say("hearing what was held out")
         build(Encoder(models), self.corpora, self.recipe.seed).save(models / "world.npz")
 
 
