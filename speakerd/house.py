@@ -5,7 +5,8 @@ from pathlib import Path
 
 from speakerd.config import Config
 from speakerd.learning.household import Household
-from speakerd.recognition.encoder import BUNDLED, Encoder
+from speakerd.recognition.encoder import BUNDLED, Encoder, ModelError, TrunkEncoder
+from speakerd.recognition.frames_encoder import FramesEncoder, world_beside
 from speakerd.recognition.world import World
 from speakerd.store.store import Store
 
@@ -22,9 +23,15 @@ class Mind:
         """Raises:
         ModelError: a model is missing, damaged or of another version.
         """
-        folder = Path(config.recognition.models) if config.recognition.models else BUNDLED
-        encoder = Encoder(folder)
-        return cls(encoder, World.load(folder / "world.npz", encoder.id))
+        chosen = config.recognition
+        if chosen.encoder and chosen.models:
+            raise ModelError("recognition.encoder and recognition.models are both set; one of them says what to use")
+        if chosen.encoder:
+            foreign = FramesEncoder(Path(chosen.encoder))
+            return cls(foreign, World.load(world_beside(Path(chosen.encoder)), foreign.id))
+        folder = Path(chosen.models) if chosen.models else BUNDLED
+        own = TrunkEncoder(folder)
+        return cls(own, World.load(folder / "world.npz", own.id))
 
     @property
     def id(self) -> str:

@@ -24,9 +24,10 @@ _WHERE = {
     "rollback": "known",
     "doctor": "doctor",
     "config": "settings",
-    "eval": "science",
+    "eval": "evaluate",
     "bench": "science",
     "train": "science",
+    "encoder": "encoder",
 }
 
 

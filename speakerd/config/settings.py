@@ -105,6 +105,13 @@ class Recognition(Struct, frozen=True, forbid_unknown_fields=True):
     models: Annotated[
         Text | None, Meta(description="The folder that holds the models; null is the one that came along.")
     ] = None
+    encoder: Annotated[
+        Text | None,
+        Meta(
+            description="An ONNX file with an encoder of another make, in place of the one in `models`; "
+            "docs/encoders.md says what it must be like and how it is prepared. null is none."
+        ),
+    ] = None
 
 
 class ShellAction(Struct, frozen=True, forbid_unknown_fields=True):

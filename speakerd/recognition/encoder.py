@@ -1,11 +1,13 @@
-"""The encoder: a streaming trunk and a pooling head, run by onnxruntime on one thread.
+"""Encoders: what every one can do (:class:`Encoder`), and speakerd's own, a streaming trunk and a pooling head.
 
-``encoder.onnx`` turns feature frames (1, frames, 40), frames a multiple of 8, and a state into trunk frames, one every
-80 ms, and the next state. ``pool.onnx`` turns runs of trunk frames into unit embeddings. Both carry their format, name,
-rate, hop, dimension and a common id, so that embeddings of different encoders are never compared.
+Models are run by onnxruntime on one thread. ``encoder.onnx`` turns feature frames (1, frames, 40), frames a multiple of
+8, and a state into trunk frames, one every 80 ms, and the next state. ``pool.onnx`` turns runs of trunk frames into
+unit embeddings. Both carry their format, name, rate, hop, dimension and a common id, so that embeddings of different
+encoders are never compared. Encoders of another make are in :mod:`speakerd.recognition.frames_encoder`.
 """
 
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import onnxruntime
@@ -30,8 +32,48 @@ class ModelError(SpeakerdError):
     """A model file that is missing, damaged, or made for another version; the message says what to do."""
 
 
-class Encoder:
-    """The network of one models folder. Safe to share between threads; holds no state of a stream."""
+class Stream(Protocol):
+    """Trunk frames of a stream of samples as they come; any split of a recording gives the same frames to 1e-4."""
+
+    def push(self, samples: Samples) -> Array:
+        """Trunk frames that ``samples`` complete: (frames, width), possibly none."""
+        ...
+
+
+class Encoder(Protocol):
+    """A network that makes embeddings. Safe to share between threads; holds no state of a stream.
+
+    ``id`` tells encoders apart whose embeddings must not be compared; ``name`` is for people.
+    """
+
+    name: str
+    id: str
+    dimension: int
+
+    def stream(self) -> Stream: ...
+
+    def pool(self, runs: list[Array]) -> Array:
+        """Unit embeddings (runs, dimension) of runs of trunk frames, (frames, width) each."""
+        ...
+
+    def run_of(self, begin: int, end: int) -> slice:
+        """The trunk frames of a stream that speech in ``samples[begin:end]`` is pooled from."""
+        ...
+
+    def reach(self, frames: int) -> int:
+        """How many samples complete the first ``frames`` trunk frames of a stream."""
+        ...
+
+    def embed(self, utterance: Utterance) -> Embedding:
+        """The embedding (dimension,) of an utterance heard alone: nothing before its pre-roll plays a part."""
+        run = self.run_of(utterance.begin, utterance.end)
+        samples = utterance.samples[: self.reach(run.stop)]
+        frames = self.stream().push(np.pad(samples, (0, self.reach(run.stop) - len(samples))))
+        return np.asarray(self.pool([frames[run]])[0], np.float32)
+
+
+class TrunkEncoder(Encoder):
+    """The encoder of one models folder that ``speakerd train`` made."""
 
     def __init__(self, folder: Path) -> None:
         """Load both graphs.
@@ -68,27 +110,24 @@ class Encoder:
         (out,) = self._pool.run(None, {"frames": frames, "mask": mask})
         return np.asarray(out, np.float32)
 
-    def embed(self, utterance: Utterance) -> Embedding:
-        """The embedding (dimension,) of an utterance heard alone: nothing before its pre-roll plays a part."""
-        room = -(-max(len(utterance.samples), utterance.end + AFTER) // FRAME) * FRAME
-        samples = np.pad(utterance.samples, (0, room - len(utterance.samples)))
-        frames = self.stream().push(samples)
-        first = max(0, utterance.begin - BEFORE) // FRAME
-        last = max((utterance.end + AFTER) // FRAME, first + 3)
-        return np.asarray(self.pool([frames[first:last]])[0], np.float32)
+    def run_of(self, begin: int, end: int) -> slice:
+        first = max(0, begin - BEFORE) // FRAME
+        return slice(first, max((end + AFTER) // FRAME, first + 3))
+
+    def reach(self, frames: int) -> int:
+        return frames * FRAME
 
 
 class TrunkStream:
-    """The trunk advanced as samples arrive; any split of a recording gives the same frames to within 1e-4."""
+    """The trunk advanced as samples arrive."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: TrunkEncoder) -> None:
         self._encoder = encoder
         self._mel = LogMel()
         self._state = encoder.first_state()
         self._rest: Array = np.zeros((0, MELS), np.float32)
 
     def push(self, samples: Samples) -> Array:
-        """Trunk frames that ``samples`` complete: (frames, width), possibly none."""
         features = np.concatenate([self._rest, self._mel.push(samples)])
         whole = len(features) // STRIDE * STRIDE
         self._rest = features[whole:]
@@ -101,14 +140,7 @@ class TrunkStream:
 def _load(path: Path) -> tuple[onnxruntime.InferenceSession, dict[str, str]]:
     if not path.exists():
         raise ModelError(f"{path} is missing: reinstall speakerd, or set recognition.models to a folder that has it")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # a few hundred kilobytes are used; the arena would keep megabytes
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has a family of exceptions of its own
-        raise ModelError(f"{path} is not a model that can be run: {str(error).splitlines()[0]}") from error
+    session = open_model(path)
     about = session.get_modelmeta().custom_metadata_map
     if about.get("format") != FORMAT:
         raise ModelError(
@@ -116,3 +148,17 @@ def _load(path: Path) -> tuple[onnxruntime.InferenceSession, dict[str, str]]:
             "install the models that came with it"
         )
     return session, about
+
+
+def open_model(path: Path) -> onnxruntime.InferenceSession:
+    """Raises:
+    ModelError: not a model that onnxruntime can run.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # a few hundred kilobytes are used; the arena would keep megabytes
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has a family of exceptions of its own
+        raise ModelError(f"{path} is not a model that can be run: {str(error).splitlines()[0]}") from error

@@ -68,7 +68,7 @@ class World:
         except Exception as error:  # numpy, zipfile and zlib each have exceptions of their own for damage
             raise ModelError(f"{path} is missing or damaged ({error}): reinstall speakerd's models") from error
         if found.encoder != encoder:
-            raise ModelError(f"{path} was made with another encoder than encoder.onnx beside it; install both again")
+            raise ModelError(f"{path} was made with another encoder than the one beside it; install or make both again")
         return found
 
     def save(self, path: Path) -> None:

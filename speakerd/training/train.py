@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from speakerd.errors import SpeakerdError
-from speakerd.recognition.encoder import Encoder
+from speakerd.recognition.encoder import TrunkEncoder
 from speakerd.training.augment import Augment, features, masked
 from speakerd.training.data import Corpora, read_corpora
 from speakerd.training.export import export
@@ -223,7 +223,7 @@ class Run:
         export(self.student.trunk, self.student.head, models, name)
         self.say(f"exported, {multiply_accumulates(self.student.trunk):,} multiply-accumulates per second of audio")
         self.say("hearing what was held out")
-        build(Encoder(models), self.corpora, self.recipe.seed).save(models / "world.npz")
+        build(TrunkEncoder(models), self.corpora, self.recipe.seed).save(models / "world.npz")
 
 
 def batch_of(composition: Composition, target: Targets, chunk: NDArray[np.int64]) -> Batch:

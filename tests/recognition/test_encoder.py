@@ -15,7 +15,7 @@ from speakerd.audio.segmenter import find_utterance
 from speakerd.demo.truth import lessons
 from speakerd.events import Samples, Utterance
 from speakerd.house import Mind
-from speakerd.recognition.encoder import BUNDLED, FRAME, Encoder, ModelError
+from speakerd.recognition.encoder import BUNDLED, FRAME, ModelError, TrunkEncoder
 from tests.recordings import room, said, speech
 
 BUNDLED_CLIPS = [path for paths in lessons().values() for path in paths]
@@ -156,13 +156,13 @@ def rewrite(path: Path, old: bytes, new: bytes) -> None:
 
 def fault(folder: Path) -> str:
     with pytest.raises(ModelError) as caught:
-        Encoder(folder)
+        TrunkEncoder(folder)
     assert str(folder) in str(caught.value)
     return str(caught.value)
 
 
 def test_a_copy_of_the_models_loads(models: Path, mind: Mind) -> None:
-    assert Encoder(models).id == mind.encoder.id
+    assert TrunkEncoder(models).id == mind.encoder.id
 
 
 @pytest.mark.parametrize("name", ["encoder.onnx", "pool.onnx"])

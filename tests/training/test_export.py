@@ -8,7 +8,7 @@ import pytest
 import torch
 from onnx import TensorProto
 
-from speakerd.recognition.encoder import Encoder
+from speakerd.recognition.encoder import TrunkEncoder
 from speakerd.training import export as exporting
 from speakerd.training.augment import features
 from speakerd.training.export import export
@@ -57,7 +57,7 @@ def compare(trained: tuple[Trunk, Head], folder: Path) -> tuple[float, float]:
     with torch.no_grad():
         frames, _ = trunk(features(torch.from_numpy(samples)[None])[:, : 8 * (len(samples) // 1280)])
         embedding = head(frames[:, 3:15], torch.ones(1, 12))[0].numpy()
-    encoder = Encoder(folder)
+    encoder = TrunkEncoder(folder)
     stream = encoder.stream()
     pieces = [stream.push(part) for part in np.array_split(samples, 11)]
     streamed = np.concatenate([piece for piece in pieces if len(piece)])
@@ -89,9 +89,9 @@ def test_large_weights_are_stored_in_half(shipped: Path, exact: Path) -> None:
 
 
 def test_both_parts_say_what_they_are(shipped: Path, exact: Path) -> None:
-    encoder = Encoder(shipped)
+    encoder = TrunkEncoder(shipped)
     assert (encoder.name, encoder.dimension) == ("a name", 96)
-    assert encoder.id != Encoder(exact).id, "other weights are another encoder"
+    assert encoder.id != TrunkEncoder(exact).id, "other weights are another encoder"
     for part in ("encoder.onnx", "pool.onnx"):
         about = {entry.key: entry.value for entry in onnx.load(shipped / part).metadata_props}
         assert about == {

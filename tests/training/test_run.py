@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from speakerd.recognition.encoder import Encoder
+from speakerd.recognition.encoder import TrunkEncoder
 from speakerd.recognition.world import World
 from speakerd.training.data import is_held_out
 from tests.cli.conftest import Call, call
@@ -92,7 +92,7 @@ def test_a_run_that_is_killed_goes_on_and_ships_what_can_be_taught(data: Path, c
     assert epochs == [*range(1, before + 1), *range(after + 1, before + 3)], "no epoch twice, none left out"
     assert "24 clips of 4 words and 0 words said once; held out: 30 clips, 2 pieces of speech" in told
 
-    encoder = Encoder(models)
+    encoder = TrunkEncoder(models)
     world = World.load(models / "world.npz", encoder.id)
     assert (encoder.name, encoder.dimension) == (f"speakerd-0-{before + 2}", 96)
     assert len(world.cohort) > 10 and len(world.impostors) > 10 and len(world.genuine) == 10

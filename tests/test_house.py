@@ -1,0 +1,111 @@
+"""Models are chosen by the settings, and what was taught with one encoder is never compared with another."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from speakerd.audio.files import read_audio
+from speakerd.config import Config, Enrolment, Gate, Recognition
+from speakerd.demo.truth import lessons
+from speakerd.house import Mind
+from speakerd.learning.takes import judge_recording
+from speakerd.recognition.encoder import ModelError
+from speakerd.recognition.frames_encoder import FramesEncoder
+from speakerd.recognition.scoring import Matcher
+from speakerd.recognition.world import Matrix, unit
+from tests.recognition.foreign import write
+from tests.recognition.worlds import world
+
+TAKES = {
+    name: [judge_recording(path.name, read_audio(path), Gate()) for path in paths] for name, paths in lessons().items()
+}
+LAMP, MUSIC, NIGHT = TAKES
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Config:
+    """Settings with an encoder of another make that is ready for use."""
+    path = write(tmp_path / "bands.onnx")
+    encoder = FramesEncoder(path)
+    usual = np.mean([encoder.embed(take.utterance) for takes in TAKES.values() for take in takes if take.utterance], 0)
+    world(encoder=encoder.id, mean=usual).save(tmp_path / "bands.world.npz")
+    return Config(recognition=Recognition(encoder=str(path)))
+
+
+def centre(mind: Mind, name: str) -> Matrix:
+    """The prototype of a command when ``mind`` hears its takes."""
+    heard = [mind.encoder.embed(take.utterance) for take in TAKES[name] if take.utterance]
+    return unit(mind.world.whiten(np.stack(heard)).mean(axis=0, keepdims=True))
+
+
+def test_an_encoder_of_another_make_teaches_and_recognises(foreign: Config, tmp_path: Path) -> None:
+    mind = Mind.load(foreign)
+    assert (mind.encoder.name, mind.encoder.dimension) == ("bands", 16)
+    household = mind.household(tmp_path / "state", foreign)
+    for name, takes in TAKES.items():
+        household.enroll(name, takes)
+    for command in household.knowledge.commands:
+        assert np.abs(command.prototypes - centre(mind, command.name)).max() < 1e-5
+    matcher = Matcher(mind.world, household.knowledge.commands)
+    match = matcher.match(mind.encoder.embed(TAKES[LAMP][0].utterance or pytest.fail()))
+    assert match is not None and match.command == LAMP
+
+
+def test_another_encoder_learns_again_from_kept_sound_and_back(mind: Mind, foreign: Config, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    before = mind.household(state, Config())
+    for name, takes in TAKES.items():
+        before.enroll(name, takes, action="do")
+    other = Mind.load(foreign)
+    after = other.household(state, foreign)
+    assert after.history()[0].change == "derived again for the encoder bands"
+    assert {c.prototypes.shape[1] for c in after.knowledge.commands} == {16}
+    assert [(c.name, c.action, c.examples) for c in after.knowledge.commands] == [
+        (c.name, c.action, c.examples) for c in before.knowledge.commands
+    ]
+    for command in after.knowledge.commands:  # heard again, but for the 16 bits that were kept
+        assert np.abs(command.prototypes - centre(other, command.name)).max() < 0.02
+    after.enroll(LAMP, TAKES[LAMP][:1])
+    back = mind.household(state, Config())
+    assert {c.prototypes.shape[1] for c in back.knowledge.commands} == {mind.encoder.dimension}
+    assert len(next(c for c in back.knowledge.commands if c.name == LAMP).examples) == 4
+    after_again = other.household(state, foreign)
+    undone = after_again.undo()  # also what is brought back is of the encoder in use
+    assert undone
+    assert {c.prototypes.shape[1] for c in after_again.knowledge.commands} == {16}
+
+
+def test_what_cannot_be_heard_again_is_to_be_taught_again(
+    mind: Mind, foreign: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = tmp_path / "state"
+    mind.household(state, Config(enrolment=Enrolment(keep_audio=False))).enroll(LAMP, TAKES[LAMP])
+    mind.household(state, Config()).enroll(NIGHT, TAKES[NIGHT])
+    household = Mind.load(foreign).household(state, foreign)
+    assert [c.name for c in household.knowledge.commands] == [NIGHT]
+    assert f"without audio, to be taught again: {LAMP}" in caplog.text
+    household.enroll(LAMP, TAKES[LAMP])
+    assert {c.prototypes.shape[1] for c in household.knowledge.commands} == {16}
+
+
+CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no world": (lambda folder: (folder / "bands.world.npz").unlink(), "`speakerd encoder .*bands.onnx --data DIR`"),
+    "other weights": (lambda folder: write(folder / "bands.onnx", lowest=100.0), "was made with another encoder"),
+    "no model": (lambda folder: (folder / "bands.onnx").unlink(), "recognition.encoder names an ONNX file"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_what_is_missing_or_does_not_belong_together_is_named(foreign: Config, tmp_path: Path, what: str) -> None:
+    change, words = CHANGES[what]
+    change(tmp_path)
+    with pytest.raises(ModelError, match=words):
+        Mind.load(foreign)
+
+
+def test_only_one_setting_chooses_the_encoder(foreign: Config) -> None:
+    both = Recognition(models="models", encoder=foreign.recognition.encoder)
+    with pytest.raises(ModelError, match=r"recognition\.encoder and recognition\.models are both set"):
+        Mind.load(Config(recognition=both))
