@@ -30,7 +30,7 @@ from speakerd.events import Detection, Samples, Waiting
 from speakerd.learning.household import Household
 from speakerd.learning.lesson import LessonError, Level, Prompt, lesson
 from speakerd.learning.takes import Take, judge_recording
-from speakerd.store.knowledge import Command, tidy_name
+from speakerd.store.knowledge import Command, tidy_name, tidy_speaker
 
 Ears = Callable[[], AbstractContextManager[Iterator[Samples | Waiting]]]
 Items = Iterator[dict[str, Any]]
@@ -82,11 +82,11 @@ class Service:
 
     def _enroll(self, request: Enroll) -> Items:
         gate = self._household.config.gate
-        tidy_name(request.name)
+        _check_names(request)
         yield from self._learn(request, [_judged(recording, gate) for recording in request.recordings])
 
     def _teach(self, request: Teach) -> Items:
-        tidy_name(request.name)
+        _check_names(request)
         if not self._lesson.acquire(blocking=False):
             raise LessonError("another lesson is going on; try again when it is over")
         try:
@@ -110,7 +110,7 @@ class Service:
         if not any(take.accepted for take in takes):
             yield from (_told(take, take.reason) for take in takes)
         command, doubts, confusable = self._household.enroll(
-            request.name, takes, request.replace, request.action, request.speaker
+            request.name, takes, request.replace, request.action, request.speaker and tidy_speaker(request.speaker)
         )
         remaining = iter(doubts)
         yield from (_told(take, next(remaining) or None if take.accepted else take.reason) for take in takes)
@@ -131,6 +131,17 @@ class Service:
                     yield shown(detection)
         finally:
             self._watchers = [watcher for watcher in self._watchers if watcher is not heard]
+
+
+def _check_names(request: Enroll | Teach) -> None:
+    """Before anybody is asked to speak.
+
+    Raises:
+        BadNameError: the command's name, or the speaker's, cannot be one.
+    """
+    tidy_name(request.name)
+    if request.speaker is not None:
+        tidy_speaker(request.speaker)
 
 
 def _judged(recording: Recording, gate: Gate) -> Take:

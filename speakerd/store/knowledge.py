@@ -11,7 +11,7 @@ from speakerd.events import Embedding
 
 
 class BadNameError(SpeakerdError):
-    """A name that cannot be a command's."""
+    """A name that cannot be a command's, or a person's."""
 
 
 def tidy_name(name: str) -> str:
@@ -20,13 +20,28 @@ def tidy_name(name: str) -> str:
     Raises:
         BadNameError: says what is wrong with it.
     """
-    name = normalize("NFC", name).strip()
-    if all(category(letter) in ("Cf", "Zs") for letter in name):  # marks of direction, joiners: nothing to be seen
-        raise BadNameError("a command needs a name; this one is empty")
-    if any(category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
-        raise BadNameError(f"{name!r} holds control characters or line breaks; use letters, signs and spaces")
+    name = _tidy(name, "a command")
     if name == "*":
         raise BadNameError("a command cannot be called *, which stands for every command in the settings")
+    return name
+
+
+def tidy_speaker(name: str) -> str:
+    """The name of whoever says it in some examples, as it is kept; see :func:`tidy_name`.
+
+    Raises:
+        BadNameError: says what is wrong with it.
+    """
+    return _tidy(name, "a speaker")
+
+
+def _tidy(name: str, whose: str) -> str:
+    name = normalize("NFC", name).strip()
+    if all(category(letter) in ("Cf", "Zs") for letter in name):  # marks of direction, joiners: nothing to be seen
+        raise BadNameError(f"{whose} needs a name; this one is empty")
+    if any(category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
+        shown = name if len(name) <= 80 else name[:30] + "..."
+        raise BadNameError(f"{shown!r} holds control characters or line breaks; use letters, signs and spaces")
     if len(name) > 80:
         raise BadNameError(f"this name is {len(name)} characters long, at most 80 are possible: {name[:30]}...")
     return name

@@ -127,10 +127,24 @@ def test_a_name_that_cannot_be_is_refused_before_anything_is_heard(
     assert names(household) == []
 
 
+@pytest.mark.parametrize(
+    "request_for", [lambda who: Enroll(LAMP, recordings(LAMP), speaker=who), lambda who: Teach(LAMP, speaker=who)]
+)
+@pytest.mark.parametrize("who", ["", "  ", "x" * 10_000, "Ada\nBob", "\x1b[31mAda"])
+def test_a_speaker_is_named_like_a_command(
+    service: Service, ears: Ears, household: Household, request_for: Any, who: str
+) -> None:
+    with pytest.raises(BadNameError) as caught:
+        ask(service, request_for(who))
+    assert len(str(caught.value)) < 200
+    assert ears.opened == 0
+    assert names(household) == []
+
+
 def test_names_actions_and_speakers_are_kept(service: Service) -> None:
     told = ask(service, Enroll("  Küche/hell 💡 ", recordings(LAMP), action="lamp", speaker="Ada"))
     assert (told[-1]["command"], told[-1]["action"]) == ("Küche/hell 💡", "lamp")
-    more = ask(service, Enroll("KÜCHE/HELL 💡", recordings(LAMP), speaker="Bob"))
+    more = ask(service, Enroll("KÜCHE/HELL 💡", recordings(LAMP), speaker=" Bob "))
     assert (more[-1]["command"], more[-1]["examples"], more[-1]["action"]) == ("Küche/hell 💡", 6, "lamp")
     assert more[-1]["speakers"] == ["Ada", "Bob"]
 
