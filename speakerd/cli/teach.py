@@ -25,6 +25,8 @@ def enroll(
     takes: int | None,
 ) -> None:  # fmt: skip
     """Teach the command NAME: say it some times into the microphone, or give recordings of it."""
+    if not files and _is_recording(name):
+        raise click.UsageError(f"{name} is a recording: the name of the command comes first, as in: enroll NAME {name}")
     if files:
         request: Enroll | Teach = Enroll(name, [_recording(path) for path in files], replace, action, speaker)
     else:
@@ -42,6 +44,13 @@ def enroll(
                 meter.show(item, name)
     finally:
         meter.end()
+
+
+def _is_recording(name: str) -> bool:
+    try:
+        return Path(name).is_file() and len(read_audio(Path(name))) > 0
+    except (AudioFileError, OSError, ValueError):  # too long for a file's name, or with a NUL in it
+        return False
 
 
 def _recording(path: Path) -> Recording:

@@ -114,6 +114,14 @@ def test_no_daemon_without_its_sound(call: Call, state: Path, tmp_path: Path) ->
     assert result.stderr == f"speakerd: {tmp_path}/not-there.wav: no such file\n"
 
 
+def test_a_recording_without_the_name_of_a_command(call: Call, state: Path, recordings: Path) -> None:
+    before = known(state)
+    result = call("enroll", recordings / "good.wav", "--state", state)
+    assert result.exit_code == 2
+    assert "good.wav is a recording: the name of the command comes first, as in: enroll NAME " in result.stderr
+    assert known(state) == before
+
+
 @pytest.mark.parametrize(
     ("name", "why"),
     [
