@@ -1,176 +1,172 @@
-"""Few-shot, open-set evaluation on folders in Speech Commands layout, along the very path of ``enroll`` and ``score``.
+"""Few-shot, open-set evaluation: what came out of each draw, figures over draws, and how the product's way compares.
 
-Each draw teaches every word of a corpus from K clips of K different speakers, with the product's own prototypes and
-thresholds; queries are all clips of the other speakers, negatives the words of other corpora and pieces of speech.
-Figures at a false accept rate use the oracle threshold of the literature (chosen on the negatives of the draw); the
-calibrated columns use the threshold that ``enroll`` would have set, which saw neither queries nor negatives.
+Figures at a false accept rate use the oracle threshold of the literature (chosen on the negatives of the draw) and,
+beside it, the threshold that the shipped impostors predict for that rate; the last columns use the thresholds that
+``enroll`` sets, a promise a command. Those two saw neither queries nor negatives.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speakerd.audio.files import read_audio
-from speakerd.audio.segmenter import LONGEST, SHORTEST, find_utterance, frames_of, utterances
 from speakerd.config.settings import Listening
-from speakerd.errors import SpeakerdError
-from speakerd.evaluation.metrics import Interval, accuracy_at, auroc, interval
-from speakerd.learning.calibration import TALK_HOURS, own_scores, promise
-from speakerd.recognition.encoder import Encoder
-from speakerd.recognition.scoring import prototypes, scores
-from speakerd.recognition.world import Matrix, World
+from speakerd.evaluation.conditions import CLEAN
+from speakerd.evaluation.controls import Score, Scorer
+from speakerd.evaluation.episodes import Episode
+from speakerd.evaluation.metrics import Interval, accuracy_at, auroc, interval, rejects_saved, threshold_at
+from speakerd.evaluation.product import taught
+from speakerd.evaluation.space import Vectors
+from speakerd.recognition.world import World
 
-AUDIO = (".wav", ".flac", ".ogg", ".opus")
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """What the encoder heard of a folder. ``vectors`` (clips, dimension) whitened; ``cut`` (clips,): whether the
-    segmenter found an utterance that can be a command (where not, the clip counts as rejected)."""
-
-    name: str
-    vectors: Matrix
-    cut: NDArray[np.bool_]
-    words: NDArray[np.str_]
-    speakers: NDArray[np.str_]
-
-
-@dataclass(frozen=True)
-class Figures:
-    """One line of the table: what was tried, and intervals over the draws."""
-
-    corpus: str
-    words: int
-    shots: int
-    draws: int
-    queries: float
-    negatives: int
-    closed_set: Interval
-    acc_at_1: Interval
-    acc_at_5: Interval
-    auroc: Interval
-    calibrated_hit: Interval
-    calibrated_far: Interval
-    expected_frr: Interval
-
-
-def hear_words(encoder: Encoder, world: World, folder: Path, progress: Callable[[str], None]) -> Corpus:
-    """Hear all clips ``folder/<word>/<speaker>_nohash_<take>.*``. Where all clips of a word carry one speaker's name,
-    nobody knows who spoke, and each counts as a speaker of its own."""
-    paths = [p for p in sorted(folder.glob("*/*")) if p.suffix.lower() in AUDIO and not p.parent.name.startswith("_")]
-    vectors, cut = [], []
-    for path in paths:
-        progress(folder.name)
-        utterance = find_utterance(read_audio(path))
-        good = utterance is not None and SHORTEST <= utterance.seconds <= LONGEST
-        cut.append(good)
-        vectors.append(encoder.embed(utterance) if utterance is not None and good else np.ones(encoder.dimension))
-    words = np.array([path.parent.name for path in paths])
-    named = [path.name.split("_nohash_")[0] for path in paths]
-    alone = {word for word in set(words) if len({n for n, w in zip(named, words, strict=True) if w == word}) == 1}
-    speakers = [str(path) if path.parent.name in alone else name for path, name in zip(paths, named, strict=True)]
-    return Corpus(folder.name, world.whiten(np.stack(vectors)), np.array(cut), words, np.array(speakers))
-
-
-def hear_speech(encoder: Encoder, world: World, folder: Path, progress: Callable[[str], None]) -> Matrix:
-    """What the spotter would take for a command in running speech: (utterances, dimension), whitened."""
-    found = []
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO):
-        progress(folder.name)
-        cuts = utterances(frames_of(read_audio(path)))
-        found += [encoder.embed(u) for u in cuts if SHORTEST <= u.seconds <= LONGEST]
-    return world.whiten(np.stack(found)) if found else np.zeros((0, encoder.dimension), np.float32)
+PRODUCT = "speakerd"
+Best = tuple[NDArray[np.float32], NDArray[np.intp]]
+REJECTED = -np.inf  # the score of what holds no utterance
 
 
 @dataclass(frozen=True)
 class Draw:
-    """The outcome of one draw: best score of each query and whether it was named right; the same with thresholds."""
+    """The outcome of one draw: best score of each query (queries,) and whether it was named right; best score of each
+    negative (negatives,) and of each shipped impostor."""
 
     best: NDArray[np.float32]
     right: NDArray[np.bool_]
     negatives: NDArray[np.float32]
+    impostors: NDArray[np.float32]
+
+    def accuracy(self, rate: float) -> float:
+        return accuracy_at(self.best, self.right, self.negatives, rate) if len(self.negatives) else np.nan
+
+    def calibrated(self, rate: float) -> tuple[float, float]:
+        """Queries accepted and named right, and negatives accepted, at the threshold that would accept ``rate`` of the
+        shipped impostors."""
+        threshold = threshold_at(self.impostors, rate)
+        let_in = float(np.mean(self.negatives >= threshold)) if len(self.negatives) else np.nan
+        return float(np.mean((self.best >= threshold) & self.right)), let_in
+
+
+@dataclass(frozen=True)
+class Promised:
+    """What a household would see: shares of queries heard right and of negatives accepted, and the share of misses that
+    ``enroll`` expected."""
+
     hits: float
     false_accepts: float
     expected_frr: float
 
 
-def one_draw(world: World, corpus: Corpus, negatives: Matrix, shots: int, seed: int, budget: Listening) -> Draw:
-    """Teach every word from ``shots`` clips of different speakers, then try everything else."""
-    draw = np.random.default_rng(seed)
-    names = sorted(set(corpus.words))
-    share = budget.false_accepts_per_day / TALK_HOURS / len(names)
-    queries = np.ones(len(corpus.words), bool)
-    matrices, promises = [], []
-    for name in names:
-        of_word = np.flatnonzero((corpus.words == name) & corpus.cut)
-        chosen = draw.permutation(sorted(set(corpus.speakers[of_word])))[:shots]
-        support = np.array([draw.choice(of_word[corpus.speakers[of_word] == speaker]) for speaker in chosen])
-        queries[(corpus.words == name) & np.isin(corpus.speakers, chosen)] = False
-        vectors = corpus.vectors[support]
-        nobody: list[str | None] = [None] * len(support)
-        matrix, _ = prototypes(vectors, nobody)
-        matrices.append(matrix)
-        own = own_scores(world, vectors, nobody)
-        promises.append(promise(world, matrix, own, len(support), share, budget.highest_frr))
-    matrix = np.concatenate(matrices)
-    near = world.nearness(matrix)
-    found = scores(world, corpus.vectors[queries], matrix, near)
-    best = np.where(corpus.cut[queries], found.max(axis=1), -9).astype(np.float32)
-    right = np.array(names)[found.argmax(axis=1)] == corpus.words[queries]
-    against = scores(world, negatives, matrix, near)
-    thresholds = np.array([p.threshold for p in promises])
-    return Draw(
-        best, right, against.max(axis=1),
-        hits=float(np.mean((best >= thresholds[found.argmax(axis=1)]) & right)),
-        false_accepts=float(np.mean(against.max(axis=1) >= thresholds[against.argmax(axis=1)])),
-        expected_frr=float(np.mean([p.expected_frr for p in promises])),
-    )  # fmt: skip
+class Trial:
+    """Everything heard under one condition. ``support`` and ``tried`` are the same sounds row by row, as they are heard
+    when taught and when asked. ``silence``: whether a clip without an utterance may be named (it is rejected else)."""
+
+    def __init__(
+        self, world: World, support: Vectors, tried: Vectors, budget: Listening, silence: bool = False
+    ) -> None:
+        self.world, self.support, self.tried, self.budget = world, support, tried, budget
+        self._silence = silence
+        self._impostors = Vectors.impostors(world)
+
+    def heard(self, episodes: Sequence[Episode]) -> float:
+        """The share of queries in which the segmenter found an utterance."""
+        return float(np.mean([self.tried.cut[episode.queries].mean() for episode in episodes]))
+
+    def control(self, scorer: Scorer, episode: Episode) -> Draw:
+        score = scorer(self.world, self.support[episode.support], episode.owners)
+        return self._draw(score, episode, self._best(score, episode.queries), self._best(score, episode.negatives))
+
+    def product(self, episode: Episode) -> tuple[Draw, Promised]:
+        known = taught(self.world, self.support[episode.support], episode.owners, self.budget)
+        asked, strange = self._best(known, episode.queries), self._best(known, episode.negatives)
+        draw = self._draw(known, episode, asked, strange)
+        accepted, wrong = (best >= known.thresholds[which] for best, which in (asked, strange))
+        let_in = float(wrong.mean()) if len(wrong) else np.nan
+        return draw, Promised(float(np.mean(accepted & draw.right)), let_in, known.expected_frr)
+
+    def _best(self, score: Score, rows: NDArray[np.intp]) -> Best:
+        """The score of each row's best command (rows,), and which it is (rows,)."""
+        found = score(self.tried[rows])
+        heard = self.tried.cut[rows] | self._silence
+        return np.where(heard, found.max(axis=1), REJECTED).astype(np.float32), found.argmax(axis=1)
+
+    def _draw(self, score: Score, episode: Episode, asked: Best, strange: Best) -> Draw:
+        impostors = score(self._impostors).max(axis=1)
+        return Draw(asked[0], asked[1] == episode.truth, strange[0], impostors)
 
 
-def figures(world: World, corpus: Corpus, negatives: Matrix, shots: int, draws: int, budget: Listening) -> Figures:
-    """Raises:
-    SpeakerdError: a word has too few speakers to be taught by some and tried by others.
-    """
-    for word in sorted(set(corpus.words)):
-        speakers = len(set(corpus.speakers[(corpus.words == word) & corpus.cut]))
-        if speakers <= shots:
-            raise SpeakerdError(
-                f"{corpus.name}/{word}: utterances of {speakers} speakers; {shots} are needed to teach it, "
-                "and others to try it"
-            )
-    tried = [one_draw(world, corpus, negatives, shots, seed, budget) for seed in range(draws)]
+@dataclass(frozen=True)
+class Figures:
+    """One line of the table: what was tried how often, and intervals over the draws. ``snr`` None: as recorded;
+    ``heard``: share of queries with an utterance; None where there were no negatives or no promises. ``over_*`` of a
+    control: how much better the product is on the same draws (accuracies, and share of false rejects saved at 1 %)."""
 
-    def over(measure: Callable[[Draw], float]) -> Interval:
-        return interval([measure(draw) for draw in tried])
+    corpus: str
+    method: str
+    support: str
+    words: int
+    shots: int
+    snr: float | None
+    draws: int
+    queries: float
+    negatives: float
+    heard: float
+    closed_set: Interval
+    acc_at_1: Interval | None = None
+    acc_at_5: Interval | None = None
+    auroc: Interval | None = None
+    calibrated_acc_at_1: Interval | None = None
+    calibrated_far_at_1: Interval | None = None
+    calibrated_acc_at_5: Interval | None = None
+    calibrated_far_at_5: Interval | None = None
+    calibrated_hit: Interval | None = None
+    calibrated_far: Interval | None = None
+    expected_frr: Interval | None = None
+    over_closed_set: Interval | None = None
+    over_at_1: Interval | None = None
+    over_at_5: Interval | None = None
+    rejects_saved_at_1: Interval | None = None
 
+
+def figures(
+    episodes: Sequence[Episode], draws: Sequence[Draw], method: str, support: str, shots: int, snr: float, heard: float,
+    promised: Sequence[Promised] = (), product: Sequence[Draw] = (),
+) -> Figures:  # fmt: skip
+    """``promised``: of the product; ``product``: its draws, for a control."""
+
+    def over(measure: Callable[[Draw], float]) -> Interval | None:
+        values = [measure(draw) for draw in draws]
+        return interval(values) if np.isfinite(values).all() else None
+
+    def kept(measure: Callable[[Promised], float]) -> Interval | None:
+        values = [measure(promise) for promise in promised]
+        return interval(values) if values and np.isfinite(values).all() else None
+
+    def gained(measure: Callable[[Draw], float]) -> Interval | None:
+        pairs = zip(product, draws, strict=True) if product else ()
+        values = [measure(ours) - measure(theirs) for ours, theirs in pairs]
+        return interval(values) if values and np.isfinite(values).all() else None
+
+    saved = None
+    if product and len(product[0].negatives):
+        saved = rejects_saved([draw.accuracy(0.01) for draw in product], [draw.accuracy(0.01) for draw in draws])
+    closed = over(lambda draw: float(draw.right.mean()))
+    assert closed is not None
     return Figures(
-        corpus.name, len(set(corpus.words)), shots, draws, float(np.mean([len(d.best) for d in tried])), len(negatives),
-        closed_set=over(lambda d: float(d.right.mean())),
-        acc_at_1=over(lambda d: accuracy_at(d.best, d.right, d.negatives, 0.01)),
-        acc_at_5=over(lambda d: accuracy_at(d.best, d.right, d.negatives, 0.05)),
-        auroc=over(lambda d: auroc(d.best, d.negatives)),
-        calibrated_hit=over(lambda d: d.hits),
-        calibrated_far=over(lambda d: d.false_accepts),
-        expected_frr=over(lambda d: d.expected_frr),
+        episodes[0].corpus, method, support, len(episodes[0].names), shots, None if snr == CLEAN else snr, len(draws),
+        float(np.mean([len(e.queries) for e in episodes])), float(np.mean([len(e.negatives) for e in episodes])), heard,
+        closed_set=closed,
+        acc_at_1=over(lambda draw: draw.accuracy(0.01)),
+        acc_at_5=over(lambda draw: draw.accuracy(0.05)),
+        auroc=over(lambda draw: auroc(draw.best, draw.negatives) if len(draw.negatives) else np.nan),
+        calibrated_acc_at_1=over(lambda draw: draw.calibrated(0.01)[0]),
+        calibrated_far_at_1=over(lambda draw: draw.calibrated(0.01)[1]),
+        calibrated_acc_at_5=over(lambda draw: draw.calibrated(0.05)[0]),
+        calibrated_far_at_5=over(lambda draw: draw.calibrated(0.05)[1]),
+        calibrated_hit=kept(lambda promise: promise.hits),
+        calibrated_far=kept(lambda promise: promise.false_accepts),
+        expected_frr=kept(lambda promise: promise.expected_frr),
+        over_closed_set=gained(lambda draw: float(draw.right.mean())),
+        over_at_1=gained(lambda draw: draw.accuracy(0.01)),
+        over_at_5=gained(lambda draw: draw.accuracy(0.05)),
+        rejects_saved_at_1=saved,
     )  # fmt: skip
-
-
-def is_corpus(folder: Path) -> bool:
-    """Whether a folder holds words (rather than corpora of words)."""
-    return any(path.suffix.lower() in AUDIO for path in folder.glob("*/*"))
-
-
-def table(lines: list[Figures]) -> Iterator[str]:
-    """Markdown, one line at a time."""
-    yield (
-        "| corpus | words | K | queries x draws | negatives | closed-set | ACC@1%FAR | ACC@5%FAR | AUROC "
-        "| calibrated: heard | negatives accepted | promised misses |"
-    )
-    yield "|" + "---|" * 12
-    for f in lines:
-        cells = [f.closed_set, f.acc_at_1, f.acc_at_5, f.auroc, f.calibrated_hit, f.calibrated_far, f.expected_frr]
-        counts = f"{f.corpus} | {f.words} | {f.shots} | {f.queries:.0f} x {f.draws} | {f.negatives}"
-        yield f"| {counts} | " + " | ".join(map(str, cells)) + " |"
