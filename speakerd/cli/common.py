@@ -99,11 +99,20 @@ class Session:
         print(line, flush=True)
 
 
+class _Place(click.Path):
+    """A path that is not empty: an empty one, of a variable that is not set, would mean the present folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty; leave it out for the usual one", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def common(command: F) -> F:
     """Adds --state, --config and --json, and hands the command a :class:`Session`; errors for people end with 1."""
 
-    @click.option("--state", type=click.Path(path_type=Path), help="Folder of what was taught.")
-    @click.option("--config", type=click.Path(path_type=Path), help="Settings (YAML).")
+    @click.option("--state", type=_Place(path_type=Path), help="Folder of what was taught.")
+    @click.option("--config", type=_Place(path_type=Path), help="Settings (YAML).")
     @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
     @functools.wraps(command)
     def wrapped(state: Path | None, config: Path | None, as_json: bool, **options: Any) -> None:

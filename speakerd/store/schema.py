@@ -66,7 +66,7 @@ class StoreError(SpeakerdError):
 
 
 def open_database(folder: Path) -> sqlite3.Connection:
-    """Open, or make, ``folder/speakerd.sqlite``.
+    """Open, or make, ``folder/speakerd.sqlite``; one that is there but cannot be written is opened to be read.
 
     Raises:
         StoreError: the folder cannot be made or written, the file is damaged or of a newer layout.
@@ -74,9 +74,16 @@ def open_database(folder: Path) -> sqlite3.Connection:
     path = folder / "speakerd.sqlite"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)  # also where the folder is one that everybody may read
+        mode = "rwc"
+        try:
+            path.touch(mode=0o600)  # also where the folder is one that everybody may read
+        except OSError:
+            if not os.access(path, os.R_OK):
+                raise
+            mode = _read_only(path)
         # autocommit: transactions are begun and ended explicitly; one connection is shared under a lock
-        connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
+        uri = f"{path.absolute().as_uri()}?mode={mode}"
+        connection = sqlite3.connect(uri, timeout=5, isolation_level=None, check_same_thread=False, uri=True)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(
             f"{folder}: cannot keep state here: {error}. Choose another folder with --state DIR"
@@ -88,6 +95,13 @@ def open_database(folder: Path) -> sqlite3.Connection:
         connection.close()
         raise error if isinstance(error, StoreError) else StoreError(explain(path, error)) from error
     return connection
+
+
+def _read_only(path: Path) -> str:
+    """How to open what may not be written. SQLite wants to make files beside it, unless it knows that nobody writes;
+    where somebody may, or was interrupted, those files are there, and hold what is not yet in the main one."""
+    beside = [Path(f"{path}-shm"), Path(f"{path}-wal")]
+    return "ro" if any(file.exists() for file in beside) else "ro&immutable=1"
 
 
 @contextmanager
@@ -125,7 +139,8 @@ def explain(path: Path, error: sqlite3.Error | OSError | ValueError) -> str:
     said = str(error)
     if "readonly" in said or "unable to open" in said:
         return (
-            f"{path} cannot be written ({said}): check the owner and mode of its folder, or choose another with --state"
+            f"{path} cannot be written ({said}): is the disk read-only? Check that, and the owner and mode of its "
+            "folder, or choose another with --state DIR"
         )
     if "full" in said:
         return f"{path}: the disk is full, nothing was changed. Free some space and try again"

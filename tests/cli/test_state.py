@@ -124,6 +124,15 @@ def test_a_state_that_cannot_be_read(
     assert (state / "speakerd.sqlite").read_bytes() == before
 
 
+def test_an_empty_state_is_none(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for option in ("--state", "--config"):
+        result = call("commands", option, "")
+        assert result.exit_code == 2
+        assert f"'{option}': it is empty" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_state_on_a_read_only_disk(state: Path) -> None:
     """For root, modes of files say nothing; a disk that is mounted read-only does."""
     need("unshare")
@@ -134,11 +143,19 @@ def test_a_state_on_a_read_only_disk(state: Path) -> None:
         if subprocess.run([*mounted, "sh", "-c", freeze], capture_output=True).returncode:
             pytest.skip("may not mount anything here")
     before = (state / "speakerd.sqlite").read_bytes()
-    for arguments in (["enroll", NIGHT, CLIPS[NIGHT][0]], ["forget", LAMP], ["run", "--input", CLIPS[LAMP][0]]):
+
+    def there(*arguments: object) -> "subprocess.CompletedProcess[str]":
         call = [str(argument) for argument in (SPEAKERD, *arguments, "--state", state)]
-        done = subprocess.run(
+        return subprocess.run(
             [*mounted, "sh", "-c", f'{freeze} && exec "$@"', "sh", *call], capture_output=True, text=True, timeout=60
         )
+
+    for arguments in (["commands"], ["history"], ["score", CLIPS[LAMP][0]], ["listen", CLIPS[LAMP][0]]):
+        done = there(*arguments)
+        assert done.returncode == 0, done.stderr
+        assert LAMP in done.stdout
+    for arguments in (["enroll", NIGHT, CLIPS[NIGHT][0]], ["forget", LAMP], ["run", "--input", CLIPS[LAMP][0]]):
+        done = there(*arguments)
         assert done.returncode == 1
         assert str(state) in done.stderr
         assert "--state" in done.stderr

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -352,20 +353,36 @@ def test_state_of_a_newer_speakerd_is_left_alone(store: Store, folder: Path) -> 
 
 def test_folder_that_may_not_be_written_is_refused() -> None:
     with open_folder() as place:
-        full, empty = place / "full", place / "empty"
-        with closing(Store(full, "encoder")) as store:
-            learn(store, "lamp")
-        empty.mkdir()
-        for path in (full / "speakerd.sqlite", full, empty):
-            path.chmod(0o555 if path.is_dir() else 0o444)
-        # Whose file it is makes the difference between the two, not whether one may write it.
-        refused = without_rights(lambda: fault(full))
-        assert "cannot keep state here" in refused or "cannot be written" in refused
+        (empty := place / "empty").mkdir(mode=0o555)
         assert "cannot keep state here" in without_rights(lambda: fault(empty))
         assert "cannot keep state here" in without_rights(lambda: fault(empty / "deeper"))
         assert "cannot keep state here" in without_rights(lambda: owned(empty))
-        full.chmod(0o755)
         empty.chmod(0o755)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_state_that_may_be_read_only_is_read_and_stays_as_it_is(interrupted: bool) -> None:
+    def read() -> str:
+        with closing(Store(full, "encoder")) as store:
+            known = digest(store, store.knowledge())
+            with pytest.raises(StoreError, match=r"speakerd.sqlite cannot be written .*--state DIR"):
+                forget(store, "lamp")
+            assert digest(store, store.knowledge()) == known
+            return known
+
+    with open_folder() as place:
+        with closing(Store(place / "live", "encoder")) as store:
+            known = digest(store, learn(store, "lamp"))
+            if interrupted:  # what was learned last is in the write-ahead log alone
+                full = Path(shutil.copytree(place / "live", place / "full"))
+        full = place / "full" if interrupted else place / "live"
+        before = {path.name: path.read_bytes() for path in full.iterdir()}
+        assert ("speakerd.sqlite-wal" in before) == interrupted
+        for path in (*full.iterdir(), full):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        assert without_rights(read) == known
+        assert {path.name: path.read_bytes() for path in full.iterdir()} == before
+        full.chmod(0o755)
 
 
 def owned(folder: Path) -> str:
