@@ -6,6 +6,8 @@ from collections import defaultdict
 
 from speakerd.store.knowledge import Knowledge, name_key
 
+ERASED = "a command was erased"  # what the history says of changes to it
+
 
 def remove_traces(database: sqlite3.Connection, name: str, known: Knowledge) -> None:
     """Remove what was learned under ``name`` and, of the same command, under other names: examples, audio, what was
@@ -29,4 +31,4 @@ def remove_traces(database: sqlite3.Connection, name: str, known: Knowledge) -> 
     database.executemany("DELETE FROM trained WHERE id = ?", [(trained,) for trained in gone])
     trace = re.compile("|".join(rf"(?<!\w){re.escape(gone_name)}(?!\w)" for gone_name in names))
     told = [id for id, change in database.execute("SELECT id, change FROM version") if trace.search(name_key(change))]
-    database.executemany("UPDATE version SET change = 'a command was erased' WHERE id = ?", [(id,) for id in told])
+    database.executemany("UPDATE version SET change = ? WHERE id = ?", [(ERASED, id) for id in told])

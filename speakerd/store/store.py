@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerd.events import Embedding
-from speakerd.store.erasure import remove_traces
+from speakerd.store.erasure import ERASED, remove_traces
 from speakerd.store.knowledge import Command, Example, Knowledge, Version, same_name
 from speakerd.store.schema import StoreError, explain, open_database
 
@@ -115,23 +115,35 @@ class Store:
             self._run("INSERT OR REPLACE INTO embedding VALUES (?, ?, ?)", example, self.encoder, _bytes(embedding))
 
     def undo(self) -> Knowledge:
-        """Bring back what was known before the last change; again, what was known before that.
+        """Bring back what was known before the last change; again, what was known before that. Changes to a command that
+        was erased are passed over.
 
         Raises:
             StoreError: there is nothing before.
         """
         with self._writing() as now:
-            current = self._current()
-            parent = self._parent(current)
-            if current is None or (parent is None and not self.knowledge().commands):
-                raise StoreError("there is nothing to undo")
+            parent, change, erased = self._last_change()
+            if change is None or (parent is None and not self.knowledge().commands):
+                raise StoreError("there is nothing to undo" + "; what was erased is gone for good" * erased)
+            words = f"undone: {change}" + " (what was erased since is gone for good)" * erased
+            version = self._add_version(self._parent(parent), words, now)
+            self._copy(parent, version)
+        return self.knowledge()
+
+    def _last_change(self) -> tuple[int | None, str | None, bool]:
+        """The version before the last change that is not about an erased command, the change in words (None: there is
+        none), and whether there were others after it."""
+        at, erased = self._current(), False
+        while at is not None:
+            parent = self._parent(at)
             if parent is not None and self._one("SELECT id FROM version WHERE id = ?", parent) is None:
                 raise StoreError(f"what was known before is older than {KEPT_DAYS} days")
             # The first to follow that parent made the change; later ones brought it back or derived it anew.
             change = self._all("SELECT change FROM version WHERE parent IS ? ORDER BY id LIMIT 1", parent)[0][0]
-            version = self._add_version(self._parent(parent), f"undone: {change}", now)
-            self._copy(parent, version)
-        return self.knowledge()
+            if change != ERASED:
+                return parent, change, erased
+            at, erased = parent, True
+        return None, None, erased
 
     def rollback(self, version: int) -> Knowledge:
         """Bring back an older version by its number.

@@ -288,6 +288,35 @@ def test_erasing_a_former_name_of_a_known_command_leaves_the_command(store: Stor
     assert names(store.rollback(1)) == ["lamp"]
 
 
+def test_undo_passes_over_what_was_erased(store: Store) -> None:
+    learn(store, "lamp", 0)
+    door = learn(store, "door", 3)
+    learn(store, "secret", 6)
+    learn(store, "radio", 9)
+    learn(store, "secret", 12)
+    forget(store, "secret")
+    store.erase("secret")
+    assert names(store.undo()) == ["door", "lamp"]
+    assert store.history()[0].change == "undone: radio: learned (what was erased since is gone for good)"
+    assert digest(store, store.knowledge()) == digest(store, door)
+    assert names(store.undo()) == ["lamp"]
+    assert store.history()[0].change == "undone: door: learned (what was erased since is gone for good)"
+    assert names(store.undo()) == []
+    with pytest.raises(StoreError, match="there is nothing to undo"):
+        store.undo()
+
+
+def test_nothing_to_undo_but_what_was_erased(store: Store) -> None:
+    learn(store, "secret")
+    forget(store, "secret")
+    store.erase("secret")
+    with pytest.raises(StoreError, match="there is nothing to undo; what was erased is gone for good"):
+        store.undo()
+    learn(store, "lamp", 9)
+    assert names(store.undo()) == []
+    assert store.history()[0].change == "undone: lamp: learned"
+
+
 def test_erasing_one_leaves_the_history_of_others_with_longer_names(store: Store) -> None:
     learn(store, "light", 0)
     learn(store, "lightning", 3)
