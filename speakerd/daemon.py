@@ -24,6 +24,8 @@ from speakerd.store.store import Ownership
 
 log = logging.getLogger(__name__)
 
+DAY = 86400.0  # seconds
+
 
 class Daemon:
     """One running speaker. ``open_source`` gives the source for a configuration; it is asked again after a reload."""
@@ -48,6 +50,7 @@ class Daemon:
         self._started = time.time()
         self._heard = self._rejected = 0
         self._stopping = self._reloading = False
+        self._over = threading.Event()
         self._begin_listening()
         self._service = Service(self._household, lambda: self._loop.tap(), self.config.enrolment.takes, self._status)
         self._household.changed = self._spotter_knows
@@ -58,6 +61,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop())
         signal.signal(signal.SIGHUP, lambda *_: self.reload())
+        threading.Thread(target=self._prune_daily, name="prune", daemon=True).start()
         known = len(self._household.knowledge.commands)
         log.info("listening for %d command%s", known, "" if known == 1 else "s")
         notify("READY=1", f"STATUS=listening for {known} commands")
@@ -69,6 +73,7 @@ class Daemon:
                 self._reload()
         finally:
             notify("STOPPING=1")
+            self._over.set()
             self._server.close()
             self._outputs.close(5)
             self._ownership.release()
@@ -110,6 +115,14 @@ class Daemon:
             log.info("configuration read again")
         self._begin_listening()
         notify("READY=1")
+
+    def _prune_daily(self) -> None:
+        """What was forgotten goes after its 30 days, also where nobody starts the daemon anew."""
+        while not self._over.wait(DAY):
+            try:
+                self._household.prune()
+            except SpeakerdError as error:
+                log.warning("what was forgotten long ago could not be let go of: %s", error)
 
     def _detected(self, detection: Detection) -> None:
         self._service.detected(detection)

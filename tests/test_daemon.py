@@ -6,6 +6,7 @@ import json
 import resource
 import signal
 import socket
+import sqlite3
 import stat
 import struct
 import subprocess
@@ -19,9 +20,14 @@ import numpy as np
 import pytest
 import yaml
 
+from speakerd import daemon
+from speakerd.config import Config, Gate
 from speakerd.control.messages import Enroll, Forget, History, Known, Recording, Rename, Status, Teach
 from speakerd.control.socket import answers
 from speakerd.errors import SpeakerdError
+from speakerd.events import Waiting
+from speakerd.house import Mind
+from speakerd.learning.takes import judge_recording
 from tests.running import CLIPS as RECORDED
 from tests.running import (
     LAMP,
@@ -361,6 +367,37 @@ def test_needs_nothing_that_is_not_used(tmp_path: Path) -> None:
 
 
 # -- stopping
+
+
+def test_what_was_forgotten_long_ago_goes_while_it_runs(
+    mind: Mind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "DAY", 0.02)
+    monkeypatch.setattr(daemon.signal, "signal", lambda *_: None)  # the test's own stay
+    state = tmp_path / "state"
+    household = mind.household(state, Config())
+    household.enroll(LAMP, [judge_recording("lamp", clip(LAMP), Gate())])
+    household.forget(LAMP)
+
+    def kept() -> int:
+        return int(database.execute("SELECT count(*) FROM example").fetchone()[0])
+
+    class Days:
+        """Weeks go by, and nobody speaks."""
+
+        def __iter__(self) -> Iterator[Waiting]:
+            assert kept() == 1
+            database.execute("UPDATE version SET made = made - 40 * 86400")
+            yield Waiting("nobody speaks")
+            eventually(lambda: kept() == 0, "it is still there")
+            yield Waiting("nobody speaks")
+
+        def close(self) -> None:
+            pass
+
+    with contextlib.closing(sqlite3.connect(state / "speakerd.sqlite", isolation_level=None)) as database:
+        daemon.Daemon(None, state, tmp_path / "control.sock", lambda _: Days()).run()
+        assert kept() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

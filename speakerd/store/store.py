@@ -115,8 +115,8 @@ class Store:
             self._run("INSERT OR REPLACE INTO embedding VALUES (?, ?, ?)", example, self.encoder, _bytes(embedding))
 
     def undo(self) -> Knowledge:
-        """Bring back what was known before the last change; again, what was known before that. Changes to a command that
-        was erased are passed over.
+        """Bring back what was known before the last change; again, what was known before that. Changes to commands that
+        were erased are passed over.
 
         Raises:
             StoreError: there is nothing before.
