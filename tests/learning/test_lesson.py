@@ -9,7 +9,7 @@ from speakerd.audio.segmenter import frames_of
 from speakerd.config.settings import Gate
 from speakerd.demo.truth import lessons
 from speakerd.events import Samples, Waiting
-from speakerd.learning.lesson import PATIENCE, LessonError, Level, Prompt, lesson
+from speakerd.learning.lesson import FRUITLESS, PATIENCE, LessonError, Level, Prompt, lesson
 from speakerd.learning.takes import Take
 from tests.recordings import clips, room, said
 
@@ -104,6 +104,25 @@ def test_patience_begins_anew_with_every_word() -> None:
     assert sum(isinstance(event, Take) and event.accepted for event in events) == 2
     assert fault == "heard nobody speak for 20 s, 2 of 3 takes. Nothing was learned"
     assert ears.heard < 50 * (45 + 20 + 8)
+
+
+def test_sound_without_a_pause_ends_a_lesson_with_the_reason() -> None:
+    talk = np.concatenate([CLIPS[0][9000:17000]] * 200)
+    ears = Ears(said(1, CLIPS[0], 1), said(talk))
+    events, fault = course(ears)
+    assert sum(isinstance(event, Take) and event.accepted for event in events) == 1
+    assert fault is not None
+    assert fault.startswith("it does not get quiet")
+    assert fault.endswith("no good take in 60 s, 1 of 3 takes. Nothing was learned")
+    assert ears.heard == pytest.approx(50 * (FRUITLESS + 3), abs=100)
+
+
+def test_takes_of_which_none_is_good_end_a_lesson_with_the_reason() -> None:
+    events, fault = course(Ears(*[said(4, SYLLABLE)] * 20))
+    assert fault is not None
+    assert fault.startswith("the last take was too short: 0.1")
+    assert fault.endswith("no good take in 60 s, 0 of 3 takes. Nothing was learned")
+    assert all(event.reason for event in events if isinstance(event, Take))
 
 
 def test_lost_microphone_ends_a_lesson(monkeypatch: pytest.MonkeyPatch) -> None:
