@@ -64,8 +64,8 @@ def lesson(frames: Iterable[Samples | Waiting], takes: int, gate: Gate) -> Itera
             )
         if fruitless > FRUITLESS:
             raise LessonError(
-                f"{_why_fruitless(segmenter, refused)}: no good take in {FRUITLESS:.0f} s, {accepted} of {takes} takes. "
-                "Nothing was learned"
+                f"{_why_fruitless(segmenter, refused)}: no good take in {FRUITLESS:.0f} s, {accepted} of "
+                f"{takes} takes. Nothing was learned"
             )
         if utterance is None:
             continue
