@@ -4,12 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speakerd.audio.features import SAMPLE_RATE
+from speakerd.audio.features import HOP, MELS, SAMPLE_RATE, log_mel
 from speakerd.audio.segmenter import LONGEST, SHORTEST, decibels, find_utterance
 from speakerd.config.settings import Gate
 from speakerd.events import Samples, Utterance
 
 LONGEST_FILE = 10.0  # seconds
+
+# Speech is told from an even sound by how much the shape of its spectrum changes: of 4,000 words 5 dB above noise two
+# have less than this, of 5,600 as recorded and of 900 made to whisper none; of noise, fans, hums and chords nearly all.
+LIVELY = 0.45
+BLOCK = 4  # feature frames in each look at the spectrum, 40 ms
+RANGE = 12.0  # how far below the loudest band the quietest counts, nepers of energy (52 dB)
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,18 @@ def judge(source: str, utterance: Utterance) -> Take:
         return Take(
             source, None, f"too long: {utterance.seconds:.1f} s of speech, at most {LONGEST:.0f} s are possible"
         )
+    if liveliness(utterance) < LIVELY:
+        return Take(source, None, "no speech found: the sound is too even to be a voice (noise, a hum, a tone?)")
     return Take(source, utterance, _doubt(utterance))
+
+
+def liveliness(utterance: Utterance) -> float:
+    """How much the shape of the spectrum changes in the course of an utterance: the deviation over time of what each
+    band has above the mean of all, in nepers of energy, root mean square over the bands."""
+    bands = log_mel(utterance.samples)[utterance.begin // HOP : utterance.end // HOP]
+    blocks = np.maximum(bands, bands.max() - RANGE)[: len(bands) // BLOCK * BLOCK].reshape(-1, BLOCK, MELS).mean(axis=1)
+    shapes = blocks - blocks.mean(axis=1, keepdims=True)
+    return float(np.sqrt(shapes.var(axis=0, ddof=1).mean()))
 
 
 def _doubt(utterance: Utterance) -> str | None:

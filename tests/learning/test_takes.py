@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from speakerd.audio.segmenter import decibels
 from speakerd.config.settings import Gate
 from speakerd.demo.truth import lessons
 from speakerd.events import Samples, Utterance
-from speakerd.learning.takes import Take, judge, judge_recording, too_long
+from speakerd.learning.takes import LIVELY, Take, judge, judge_recording, liveliness, too_long
 from tests.recordings import clips, room, said
 
 CLIPS = [read_audio(path) for paths in lessons().values() for path in paths]
@@ -32,7 +34,7 @@ def speech_in(clip: Samples) -> Samples:
 
 
 def utterance(seconds: float) -> Utterance:
-    samples = room(seconds + 0.4, level=-20)
+    samples = np.resize(speech_in(CLIPS[0]), round((seconds + 0.4) * SAMPLE_RATE))
     samples[:3200] = samples[-3200:] = 0
     return Utterance(samples, 3200, len(samples) - 3200, 1.0, 2.0)
 
@@ -56,6 +58,58 @@ def test_length_that_a_command_can_have(seconds: float, accepted: bool) -> None:
 @pytest.mark.parametrize("level", [-200, -60])
 def test_silence_and_the_noise_of_a_room_are_no_speech(seconds: float, level: float) -> None:
     assert f"no speech found in {seconds:.1f} s" in refusal(room(seconds, level=level))
+
+
+def pink(seconds: float) -> Samples:
+    spectrum = np.fft.rfft(room(seconds, level=0))
+    frequencies = np.maximum(np.fft.rfftfreq(round(seconds * SAMPLE_RATE), 1 / SAMPLE_RATE), 20)
+    noise = np.fft.irfft(spectrum / np.sqrt(frequencies))
+    return np.asarray(noise / noise.std(), np.float32)
+
+
+def tones(seconds: float, *frequencies: float) -> Samples:
+    times = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    return np.asarray(sum(np.sin(2 * np.pi * f * n * times) / n for f in frequencies for n in range(1, 8)), np.float32)
+
+
+def swelling(samples: Samples) -> Samples:
+    return np.asarray(samples * (1 + 0.5 * np.sin(np.arange(len(samples)) / 1000)), np.float32)
+
+
+EVEN: dict[str, Samples] = {
+    "white noise": room(2, level=0),
+    "pink noise": pink(2),
+    "a fan": swelling(pink(2)),
+    "mains hum": tones(2, 50, 100),
+    "a tone": tones(2, 440),
+    "a chord": tones(2, 220, 277, 330),
+    "a hiss": np.diff(room(1.5, level=0), prepend=0).astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("sound", EVEN)
+@pytest.mark.parametrize("level", [-20, -30])
+@pytest.mark.parametrize("around", [0.0, 0.7])
+def test_loud_sounds_that_are_no_speech_are_refused(sound: str, level: float, around: float) -> None:
+    loud = EVEN[sound] * 10 ** (level / 20) / np.sqrt(np.mean(EVEN[sound] ** 2))
+    assert refusal(
+        said(around, loud, around)
+    )  # some are too short for a word by the time the gate has got used to them
+
+
+@pytest.mark.parametrize("clip", CLIPS)
+def test_words_in_noise_are_still_speech(clip: Samples) -> None:
+    spoken = judged(clip).utterance
+    assert spoken is not None
+    for noise in (room(len(spoken.samples) / SAMPLE_RATE, level=0), pink(len(spoken.samples) / SAMPLE_RATE)):
+        loud = noise[: len(spoken.samples)] * 10 ** ((decibels(speech_in(clip)) - 5) / 20)
+        assert judge("a.wav", replace(spoken, samples=spoken.samples + loud)).accepted
+
+
+def test_people_s_words_are_livelier_than_is_asked() -> None:
+    words = [clip for word in ("hadouken", "goodnight", "dracarys") for clip in clips(word, 10)]
+    found = [judged(said(0.5, word, 0.5)).utterance for word in words]
+    assert min(liveliness(one) for one in found if one) > 1.5 * LIVELY
 
 
 def test_syllable_cut_short_is_refused() -> None:
