@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -20,11 +21,18 @@ log = logging.getLogger(__name__)
 
 SYSTEM_STATE = Path("/var/lib/speakerd")
 SYSTEM_SOCKET = Path("/run/speakerd/control.sock")
+# Seconds without a word after which a daemon counts as hung: whatever takes longer (a lesson, watching) says something
+# several times in so long.
+SILENT = 30
 LARGEST_REQUEST = 64 * 1024 * 1024  # forty examples of ten seconds
 
 
 class NoDaemonError(SpeakerdError):
     """Nobody listens on the socket."""
+
+
+class HungDaemonError(SpeakerdError):
+    """Somebody listens on the socket, and says nothing."""
 
 
 def socket_of(state: Path) -> Path:
@@ -101,12 +109,18 @@ def ask(path: Path, request: Request) -> Iterator[dict[str, Any]]:
 
     Raises:
         NoDaemonError: nobody listens there, or this user may not speak to it.
+        HungDaemonError: it does not answer.
         SpeakerdError: what the daemon answered.
     """
     with socket.socket(socket.AF_UNIX) as connection:
         try:
+            # Where too many wait already, connecting does; with a timeout of Python's it would fail at once.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SILENT, 0))
             with _short(path) as name:
                 connection.connect(name)
+            connection.settimeout(SILENT)
+        except BlockingIOError as error:
+            raise _hung(path) from error
         except PermissionError as error:
             raise NoDaemonError(
                 f"{path}: this user may not speak to the daemon. Join its group: sudo usermod -aG speakerd $USER, "
@@ -114,16 +128,26 @@ def ask(path: Path, request: Request) -> Iterator[dict[str, Any]]:
             ) from error
         except OSError as error:
             raise NoDaemonError(f"no speakerd is running on {path}") from error
-        for reply in _replies(connection, request):
-            match reply:
-                case Item(value):
-                    if value:
-                        yield value
-                case Failed(message):
-                    raise SpeakerdError(message)
-                case Done():
-                    return
+        try:
+            for reply in _replies(connection, request):
+                match reply:
+                    case Item(value):
+                        if value:
+                            yield value
+                    case Failed(message):
+                        raise SpeakerdError(message)
+                    case Done():
+                        return
+        except TimeoutError as error:
+            raise _hung(path) from error
     raise SpeakerdError("the daemon went away before it had answered; `journalctl -u speakerd` may say why")
+
+
+def _hung(path: Path) -> HungDaemonError:
+    return HungDaemonError(
+        f"the daemon on {path} has said nothing for {SILENT} s: it hangs, or was stopped. End it and start it anew "
+        "(`systemctl restart speakerd`); should it go on, it may yet do what was asked"
+    )
 
 
 def _replies(connection: socket.socket, request: Request) -> Iterator[Reply]:
@@ -139,12 +163,13 @@ def _replies(connection: socket.socket, request: Request) -> Iterator[Reply]:
 
 
 def answers(path: Path) -> bool:
-    """Whether a daemon listens on ``path`` (True also where this user may not speak to it)."""
+    """Whether a daemon listens on ``path`` (True also where this user may not speak to it, or it does not answer)."""
     with socket.socket(socket.AF_UNIX) as connection:
+        connection.setblocking(False)
         try:
             with _short(path) as name:
                 connection.connect(name)
-        except PermissionError:
+        except (PermissionError, BlockingIOError):
             return True
         except OSError:
             return False

@@ -13,14 +13,25 @@ from pathlib import Path
 
 import pytest
 
+from speakerd.audio.segmenter import frames_of
 from speakerd.control import socket as control
-from speakerd.control.messages import Enroll, Forget, History, Known, Status, Watch
+from speakerd.control.messages import Enroll, Forget, History, Known, Status, Teach, Watch
 from speakerd.control.service import Service
-from speakerd.control.socket import SYSTEM_SOCKET, SYSTEM_STATE, NoDaemonError, Server, answers, ask, socket_of
+from speakerd.control.socket import (
+    SYSTEM_SOCKET,
+    SYSTEM_STATE,
+    HungDaemonError,
+    NoDaemonError,
+    Server,
+    answers,
+    ask,
+    socket_of,
+)
 from speakerd.errors import SpeakerdError
-from speakerd.events import Detection
-from tests.control.conftest import recordings
-from tests.running import LAMP, NIGHT, Conversation, eventually
+from speakerd.events import Detection, Samples
+from tests.control.conftest import Ears, recordings
+from tests.recordings import said
+from tests.running import LAMP, NIGHT, Conversation, clip, eventually
 from tests.somebody import open_folder, without_rights
 
 
@@ -190,6 +201,36 @@ def test_a_daemon_that_dies_before_it_has_answered(tmp_path: Path) -> None:
                 assert conversation.next() == {"take": 1}
             with pytest.raises(SpeakerdError, match="the daemon went away before it had answered"):
                 conversation.next()
+
+
+def test_a_daemon_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "SILENT", 1)
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as hung:  # as one that was stopped (SIGSTOP): what waits for it is accepted
+        hung.bind(str(path))
+        hung.listen(2)
+        waiting = [Conversation(path, request) for request in (Status(), Enroll(NIGHT, recordings(NIGHT)), Status())]
+        waiting.append(Conversation(path, Status()))  # for whom there is no room
+        for conversation in waiting:
+            with pytest.raises(HungDaemonError, match=rf"the daemon on {path} has said nothing for 1 s"):
+                conversation.next()
+        assert answers(path)
+
+
+def test_a_daemon_that_takes_its_time_is_waited_for_while_it_says_something(
+    path: Path, ears: Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "SILENT", 1)
+
+    def slowly() -> Iterator[Samples]:
+        for frame in frames_of(said(0.5, clip(LAMP), 0.5)):
+            time.sleep(0.03)
+            yield frame
+
+    ears.frames = slowly()  # type: ignore[assignment]
+    began = time.monotonic()
+    assert list(ask(path, Teach(LAMP, takes=1)))[-1]["examples"] == 1
+    assert time.monotonic() > began + 2
 
 
 def test_a_place_where_no_socket_can_be(service: Service, tmp_path: Path) -> None:
