@@ -18,9 +18,9 @@ Owners = NDArray[np.intp]
 Score = Callable[[Vectors], NDArray[np.float32]]
 Scorer = Callable[[World, Vectors, Owners], Score]
 
-RIDGE = 1.0  # penalty, in examples
+RIDGE = 3000.0  # penalty, as a sum over the inputs
 WITHIN = 0.5  # share of the variance that lies within a command, where only few examples tell
-TRUST = 96.0  # how many examples that share is worth
+TRUST = 300.0  # how many examples that share is worth
 
 
 def prototype(world: World, support: Vectors, owners: Owners) -> Score:
@@ -87,6 +87,12 @@ def gaussian(world: World, support: Vectors, owners: Owners) -> Score:
         return np.asarray(ratio + 0.5 * squares.sum(axis=1, keepdims=True), np.float32)
 
     return score
+
+
+def nearest_mean(world: World, support: Vectors, owners: Owners) -> Score:
+    """Negative squared distance to the mean of a command's embeddings, as prototypical networks score."""
+    centres = _means(support.raw, owners)
+    return lambda tried: np.asarray(-np.square(tried.raw[:, None] - centres).sum(axis=2), np.float32)
 
 
 def open_ncm(world: World, support: Vectors, owners: Owners) -> Score:

@@ -112,12 +112,11 @@ class Task:
         for word, rows in by_word.items():
             able = speakers[rows[self.usable[rows]]]
             who, counts = np.unique(able, return_counts=True)
-            enough = len(able) if self.support is Support.ANY else len(who)
-            if self.support is not Support.SAME and enough <= self.shots:
-                what = "utterances" if self.support is Support.ANY else f"utterances of {enough} speakers"
+            many, what = (len(able), "") if self.support is Support.ANY else (len(who), f" of {len(who)} speakers")
+            if self.support is not Support.SAME and many <= self.shots:
                 raise SpeakerdError(
-                    f"{self.corpus}/{word}: {enough if self.support is Support.ANY else ''}{what}; {self.shots} are "
-                    "needed to teach it, and others to try it"
+                    f"{self.corpus}/{word}: {len(able)} utterances{what}; {self.shots} are needed to teach it, and "
+                    "others to try it"
                 )
             for person in who[counts > self.shots]:
                 people.setdefault(str(person), []).append(word)

@@ -58,6 +58,14 @@ def accuracy_at(scores: Vector, right: NDArray[np.bool_], negatives: Vector, rat
     return float(np.mean((scores >= threshold_at(negatives, rate)) & right))
 
 
+def accuracy_curve(scores: Vector, right: NDArray[np.bool_], negatives: Vector, rates: Vector) -> Vector:
+    """``accuracy_at`` each of ``rates`` (n,): (n,)."""
+    ordered = np.sort(negatives)
+    thresholds = [threshold_at(ordered, float(rate)) for rate in rates]
+    heard = np.sort(scores[right])
+    return (len(heard) - np.searchsorted(heard, thresholds, "left")) / len(scores)
+
+
 def auroc(positives: Vector, negatives: Vector) -> float:
     """Probability that a query scores above a negative; ties count half."""
     ordered = np.sort(negatives)

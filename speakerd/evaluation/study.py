@@ -1,115 +1,184 @@
-"""A whole evaluation: hear everything once under each condition, draw episodes, try the product and its controls."""
+"""A whole evaluation: draw episodes, try the product and its controls on them under each condition, collect figures."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from speakerd.config import Config
-from speakerd.config.settings import Gate
 from speakerd.errors import SpeakerdError
-from speakerd.evaluation.conditions import CLEAN, Noise
+from speakerd.evaluation.conditions import shown
 from speakerd.evaluation.controls import Scorer
-from speakerd.evaluation.episodes import Episode
-from speakerd.evaluation.few_shot import PRODUCT, Draw, Figures, Trial, figures
-from speakerd.evaluation.sounds import NOTHING, Indices, Progress, Sounds, hear, is_corpus, speech_in, words_in
-from speakerd.evaluation.space import Vectors
+from speakerd.evaluation.episodes import Episode, Support, Task
+from speakerd.evaluation.few_shot import PRODUCT, Draw, Figures, figures
+from speakerd.evaluation.languages import Language, together
+from speakerd.evaluation.material import Conditions, Ear, Material
+from speakerd.evaluation.personal import Person, Personal, personal, persons
+from speakerd.evaluation.protocols import Protocol, SpeechCommands, compact
+from speakerd.evaluation.sounds import NOTHING, Progress, Sounds
 from speakerd.house import Mind
 
+log = logging.getLogger(__name__)
 
-@dataclass(frozen=True)
-class Conditions:
-    """Signal to noise ratios (CLEAN for none) at which clips are asked; ``taught_in_noise``: those that teach, too."""
-
-    levels: tuple[float, ...] = (CLEAN,)
-    noise: Noise | None = None
-    taught_in_noise: bool = False
-
-
-class Ear:
-    """All sounds of an evaluation as they were heard under each condition."""
-
-    def __init__(
-        self, mind: Mind, sounds: Sounds, conditions: Conditions, config: Config, progress: Progress,
-        silence: bool = False,
-    ) -> None:  # fmt: skip
-        """Hears everything; takes a few milliseconds a clip and condition."""
-        self.sounds, self.world = sounds, mind.world
-        wanted = dict.fromkeys((CLEAN, *conditions.levels))
-        heard = hear(mind.encoder, sounds, progress, tuple(wanted), conditions.noise, config.gate)
-        vectors = {level: Vectors.of(mind.world, found.vectors, found.cut) for level, found in heard.items()}
-        self.clean = vectors[CLEAN]
-        self.trials = {
-            level: Trial(
-                mind.world, vectors[level if conditions.taught_in_noise else CLEAN], vectors[level], config.listening,
-                silence,
-            )
-            for level in conditions.levels
-        }  # fmt: skip
-
-    @property
-    def usable(self) -> NDArray[np.bool_]:
-        """Clips that ``enroll`` would take under every condition in which something is taught."""
-        return np.asarray(np.all([trial.support.cut for trial in self.trials.values()], axis=0))
+Line = Figures | Personal | Language
+AnyLine = TypeVar("AnyLine", Figures, Personal, Language)
 
 
 @dataclass(frozen=True)
-class Material:
-    """Sounds of all folders; ``corpora``: rows by name of what is learned, ``outside``: rows of what never is."""
+class Plan:
+    """How corpora are tried. ``controls`` by name, beside the product; ``personal``: also each speaker; ``languages``:
+    of which language a corpus is."""
 
-    sounds: Sounds
-    corpora: dict[str, Indices]
-    outside: Indices
-
-    @classmethod
-    def of(
-        cls, data: Path, negatives: Iterable[Path], speech: Iterable[Path], progress: Progress, gate: Gate
-    ) -> "Material":
-        """Raises:
-        SpeakerdError: there are no recordings of words below ``data``.
-        """
-        folders = [data] if is_corpus(data) else [path for path in sorted(data.iterdir()) if is_corpus(path)]
-        if not folders:
-            raise SpeakerdError(f"{data}: no recordings like WORD/SPEAKER_nohash_0.wav here")
-        sounds, corpora = NOTHING, {}
-        for folder in folders:
-            found = words_in(folder)
-            corpora[folder.resolve().name] = len(sounds) + np.arange(len(found))
-            sounds += found
-        first = len(sounds)
-        for folder in negatives:
-            sounds += words_in(folder)
-        for folder in speech:
-            sounds += speech_in(folder, progress, gate)
-        return cls(sounds, corpora, np.arange(first, len(sounds)))
-
-    def strange_to(self, corpus: str) -> Indices:
-        """Rows that no command of a corpus is in: other corpora, and what never is a command."""
-        others = [rows for name, rows in self.corpora.items() if name != corpus]
-        return np.concatenate([*others, self.outside])
+    conditions: Conditions = field(default_factory=Conditions)
+    shots: tuple[int, ...] = (3,)
+    draws: int = 100
+    seed: int = 0
+    ways: int | None = None
+    support: Support = Support.CROSS
+    controls: dict[str, Scorer] = field(default_factory=dict)
+    personal: bool = False
+    languages: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one corpus, number of shots and condition: the table's lines, and the draws of each method."""
+    """The draws of each method of one corpus, number of shots and condition."""
 
-    lines: list[Figures]
-    draws: dict[str, list[Draw]] = field(default_factory=dict)
+    corpus: str
+    shots: int
+    level: float
+    draws: dict[str, list[Draw]]
 
 
-def tried(
-    ear: Ear, episodes: Sequence[Episode], controls: dict[str, Scorer], support: str, shots: int
-) -> Iterator[tuple[float, Result]]:
-    """The product and each control on the same draws, under each condition."""
-    for level, trial in ear.trials.items():
-        heard = trial.heard(episodes)
-        both = [trial.product(episode) for episode in episodes]
-        product = [draw for draw, _ in both]
-        lines = [figures(episodes, product, PRODUCT, support, shots, level, heard, [p for _, p in both])]
-        draws = {PRODUCT: product}
-        for name, scorer in controls.items():
-            draws[name] = [trial.control(scorer, episode) for episode in episodes]
-            lines.append(figures(episodes, draws[name], name, support, shots, level, heard, product=product))
-        yield level, Result(lines, draws)
+class Study:
+    """Tries what a plan says, gives every line to ``say`` as soon as it is known, and keeps everything."""
+
+    def __init__(self, plan: Plan, say: Callable[[Line], None]) -> None:
+        self.plan, self._say = plan, say
+        self.figures: list[Figures] = []
+        self.personal: list[Personal] = []
+        self.languages: list[Language] = []
+        self.results: list[Result] = []
+        self.episodes: list[Episode] = []
+        self.sounds: Sounds = NOTHING
+        self._ear: Ear | None = None
+
+    def corpora(self, mind: Mind, config: Config, material: Material, progress: Progress) -> None:
+        """Try each corpus with the others, and what lies outside, as negatives.
+
+        Raises:
+            SpeakerdError: there is nothing to reject, or nothing that could be tried.
+        """
+        plan = self.plan
+        for corpus in material.corpora:
+            if not len(material.strange_to(corpus)) and plan.ways is None:
+                raise SpeakerdError("nothing to reject: give --negatives or --speech, or several corpora below --data")
+        self.sounds = material.sounds
+        ear = self._ear = Ear(mind, material.sounds, plan.conditions, config, progress)
+        everybody: dict[tuple[int, float], list[Person]] = {}
+        for corpus, rows in material.corpora.items():
+            strange = material.strange_to(corpus)
+            for shots in plan.shots:
+                task = Task(material.sounds, corpus, rows, ear.usable, strange, shots, plan.ways, plan.support)
+                try:
+                    self._try(ear, list(task.episodes(plan.draws, plan.seed)), shots)
+                except SpeakerdError as error:
+                    log.warning("left out: %s", error)
+                if not plan.personal:
+                    continue
+                try:
+                    found = persons(ear, corpus, rows, strange, shots, plan.draws, plan.seed)
+                except SpeakerdError as error:
+                    log.warning("left out of the persons: %s", error)
+                    continue
+                for level, several in found.items():
+                    everybody.setdefault((shots, level), []).extend(several)
+                    self._tell(self.personal, personal(corpus, shots, level, several))
+        for (shots, level), several in everybody.items():
+            if len({person.corpus for person in several}) > 1:
+                self._tell(self.personal, personal("all", shots, level, several))
+        self._together()
+        if not self.figures:
+            raise SpeakerdError("nothing could be measured")
+
+    def paper(self, mind: Mind, config: Config, protocol: Protocol, folder: Path, progress: Progress) -> None:
+        """Try a paper's protocol on Speech Commands; the paper's rule is one more control.
+
+        Raises:
+            SpeakerdError: the folder does not hold what the protocol needs.
+        """
+        plan = self.plan
+        corpus = SpeechCommands(folder)
+        drawn = {
+            shots: protocol.episodes(corpus, shots, plan.ways, plan.draws, plan.seed) for shots in plan.shots
+        }  # fmt: skip
+        self.sounds, moved = compact(corpus.sounds, [episode for several in drawn.values() for episode in several])
+        ear = self._ear = Ear(mind, self.sounds, plan.conditions, config, progress, protocol.silence)
+        for i, shots in enumerate(drawn):
+            several = moved[i * plan.draws : (i + 1) * plan.draws]
+            self._try(ear, several, shots, {"paper's rule": protocol.rule, **plan.controls})
+
+    def plot(self, folder: Path) -> list[Path]:
+        """Draw a curve of each corpus and number of shots, and a map of each corpus; returns the files.
+
+        Raises:
+            SpeakerdError: a library that draws is not installed.
+        """
+        from speakerd.evaluation.plots import embedding_map, roc
+
+        folder.mkdir(parents=True, exist_ok=True)
+        files = []
+        for corpus, shots in dict.fromkeys((result.corpus, result.shots) for result in self.results):
+            own = [r for r in self.results if (r.corpus, r.shots) == (corpus, shots)]
+            curves = {name: draws for name, draws in own[0].draws.items() if len(draws[0].negatives)}
+            curves |= {f"{PRODUCT}, {shown(r.level)}": r.draws[PRODUCT] for r in own[1:] if curves}
+            if curves:
+                files.append(folder / f"roc-{corpus}-{shots}.png")
+                roc(files[-1], f"{corpus}, {shots} examples a command", curves)
+        assert self._ear is not None
+        for corpus in dict.fromkeys(self.sounds.corpora[np.concatenate([e.queries for e in self.episodes])]):
+            rows = np.flatnonzero((self.sounds.corpora == corpus) & self._ear.clean.cut)
+            files.append(folder / f"map-{corpus}.png")
+            embedding_map(files[-1], f"{corpus}: clips as they are compared", self._ear.clean.white[rows],
+                          self.sounds.words[rows])  # fmt: skip
+        return files
+
+    def _try(self, ear: Ear, episodes: Sequence[Episode], shots: int, others: dict[str, Scorer] | None = None) -> None:
+        """The product and each control on the same draws, under each condition."""
+        self.episodes += episodes
+        for level, trial in ear.trials.items():
+            heard, support = trial.heard(episodes), self.plan.support
+            both = [trial.product(episode) for episode in episodes]
+            product = [draw for draw, _ in both]
+            promised = [promise for _, promise in both]
+            self._tell(self.figures, figures(episodes, product, PRODUCT, support, shots, level, heard, promised))
+            draws = {PRODUCT: product}
+            for name, scorer in (self.plan.controls if others is None else others).items():
+                draws[name] = [trial.control(scorer, episode) for episode in episodes]
+                found = figures(episodes, draws[name], name, support, shots, level, heard, product=product)
+                self._tell(self.figures, found)
+            self.results.append(Result(episodes[0].corpus, shots, level, draws))
+
+    def _together(self) -> None:
+        """The lines of languages."""
+        spoken = self.plan.languages
+        unknown = set(spoken) - {result.corpus for result in self.results}
+        if unknown:
+            log.warning("--language names what was not tried: %s", ", ".join(sorted(unknown)))
+        kinds = dict.fromkeys((r.shots, r.level, name) for r in self.results for name in r.draws)
+        for language in dict.fromkeys(spoken.values()):
+            for shots, level, name in kinds:
+                corpora = {
+                    r.corpus: r.draws[name]
+                    for r in self.results
+                    if (r.shots, r.level, spoken.get(r.corpus)) == (shots, level, language)
+                }
+                if corpora:
+                    self._tell(self.languages, together(language, name, shots, level, corpora))
+
+    def _tell(self, lines: list[AnyLine], line: AnyLine) -> None:
+        lines.append(line)
+        self._say(line)

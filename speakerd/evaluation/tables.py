@@ -4,7 +4,21 @@ from collections.abc import Iterator, Sequence
 
 from speakerd.evaluation.conditions import CLEAN, shown
 from speakerd.evaluation.few_shot import PRODUCT, Figures
+from speakerd.evaluation.languages import Language
 from speakerd.evaluation.metrics import Interval
+from speakerd.evaluation.personal import Personal
+from speakerd.evaluation.study import Study
+
+
+def document(study: Study) -> Iterator[str]:
+    """All tables of an evaluation."""
+    yield from main_table(study.figures)
+    if any(line.over_closed_set for line in study.figures):
+        yield from ("", *gains_table(study.figures))
+    if study.personal:
+        yield from ("", *personal_table(study.personal))
+    if study.languages:
+        yield from ("", *language_table(study.languages))
 
 
 def main_table(lines: Sequence[Figures]) -> Iterator[str]:
@@ -38,7 +52,40 @@ def gains_table(lines: Sequence[Figures]) -> Iterator[str]:
             yield _row([f.corpus, str(f.shots), _noise(f), f.method, str(f.draws), *signed])
 
 
-def _noise(f: Figures) -> str:
+def personal_table(lines: Sequence[Personal]) -> Iterator[str]:
+    """What a person gains by teaching the commands themself, over commands that others have taught."""
+    yield (
+        "| corpus | K | noise | speakers | draws x queries | negatives | figure | taught by oneself | by others | gain "
+        "| worst tenth: by oneself | by others |"
+    )
+    yield "|" + "---|" * 12
+    for line in lines:
+        start = [line.corpus, str(line.shots), _noise(line), str(line.speakers), f"{line.draws} x {line.queries:.0f}"]
+        for name, found in {
+            "closed-set": line.closed_set, "ACC@1%FAR": line.acc_at_1, "ACC@5%FAR": line.acc_at_5,
+            "as enrolled: ACC": line.calibrated_hit, "negatives accepted": line.calibrated_far,
+        }.items():  # fmt: skip
+            worst = [
+                f"{value:.3f} ({line.worst} of {line.speakers})" for value in (found.worst_own, found.worst_others)
+            ]
+            cells = [str(found.own), str(found.others), found.gain.signed, *worst]
+            yield _row([*start, f"{line.negatives:.0f}", name, *cells])
+
+
+def language_table(lines: Sequence[Language]) -> Iterator[str]:
+    yield (
+        "| language | corpora | K | noise | method | queries x draws | negatives | closed-set | ACC@1%FAR | ACC@5%FAR "
+        "| AUROC |"
+    )
+    yield "|" + "---|" * 11
+    for line in lines:
+        counts = [f"{line.queries:.0f} x {line.draws}", f"{line.negatives:.0f}"]
+        cells = [str(cell) for cell in (line.closed_set, line.acc_at_1, line.acc_at_5, line.auroc)]
+        start = [line.language, ", ".join(line.corpora), str(line.shots), _noise(line), line.method]
+        yield _row([*start, *counts, *cells])
+
+
+def _noise(f: Figures | Personal | Language) -> str:
     return shown(CLEAN if f.snr is None else f.snr)
 
 

@@ -14,8 +14,9 @@ from speakerd.demo.truth import STREAM
 from speakerd.evaluation.controls import CONTROLS
 from speakerd.evaluation.episodes import Episode, Task
 from speakerd.evaluation.few_shot import PRODUCT, Draw, Promised, figures
+from speakerd.evaluation.material import Ear, Material
 from speakerd.evaluation.metrics import accuracy_at, interval, rejects_saved, threshold_at
-from speakerd.evaluation.study import Conditions, Ear, Material, tried
+from speakerd.evaluation.study import Plan, Study
 from speakerd.house import Mind
 from tests.cli.conftest import Call
 from tests.evaluation.material import folder_of, quietly
@@ -91,10 +92,8 @@ def by_hand(written: Written, tmp_path_factory: pytest.TempPathFactory) -> list[
 
 
 @pytest.fixture(scope="module")
-def drawn(mind: Mind, data: Path, speech: Path) -> list[tuple[Episode, Draw, Promised]]:
+def drawn(material: Material, ear: Ear, data: Path) -> list[tuple[Episode, Draw, Promised]]:
     """The same draws again, from within."""
-    material = Material.of(data, [], [speech], quietly, Config().gate)
-    ear = Ear(mind, material.sounds, Conditions(), Config(), quietly)
     (trial,) = ear.trials.values()
     rows = material.corpora[data.name]
     task = Task(material.sounds, data.name, rows, ear.usable, material.outside, SHOTS)
@@ -151,15 +150,14 @@ def test_those_who_taught_are_not_asked(written: Written) -> None:
         assert len(asked) + len(taught) == 9 * len(CLIPS), "and everybody else is, whatever they said"
 
 
-def test_the_same_seed_the_same_figures(call: Call, data: Path, speech: Path, tmp_path: Path) -> None:
-    told = [call(*arguments(data, speech, "--markdown", tmp_path / f"{i}.md")).stdout for i in range(2)]
-    assert told[0] == told[1] == (tmp_path / "0.md").read_text() == (tmp_path / "1.md").read_text()
-    other = [*arguments(data, speech), "--seed", SEED + 1]
-    assert call(*other).stdout != told[0]
+def test_the_same_seed_the_same_figures(call: Call, data: Path, strange: Path) -> None:
+    told = ["eval", "few-shot", "--data", data, "--negatives", strange, "--draws", 3, "--seed"]
+    first, file = call(*told, 1, "--markdown", strange / "table.md").stdout, (strange / "table.md").read_text()
+    assert first == call(*told, 1).stdout == file != call(*told, 2).stdout
 
 
-def test_the_table(call: Call, data: Path, speech: Path) -> None:
-    told = arguments(data, speech, "--shots", 1, "--shots", SHOTS, "--controls")
+def test_the_table(call: Call, data: Path, speech: Path, tmp_path: Path) -> None:
+    told = arguments(data, speech, "--shots", 1, "--shots", SHOTS, "--controls", "--markdown", tmp_path / "a.md")
     found = lines(call(*told, "--json").stdout)
     assert [(line["shots"], line["method"]) for line in found] == [
         (k, method) for k in (1, SHOTS) for method in (PRODUCT, *CONTROLS)
@@ -170,20 +168,21 @@ def test_the_table(call: Call, data: Path, speech: Path) -> None:
                 assert value["low"] <= value["mean"] <= value["high"]
         assert line["acc_at_1"]["mean"] <= line["acc_at_5"]["mean"] <= line["closed_set"]["mean"]
         assert (line["calibrated_hit"] is None) == (line["method"] != PRODUCT) == (line["over_at_1"] is not None)
-    main, gains = call(*told).stdout.split("\n\n")
+    main, gains = (tmp_path / "a.md").read_text().split("\n\n")
     assert {row.count("|") for row in main.splitlines()} == {19}
     assert {row.count("|") for row in gains.splitlines()} == {10}
     assert [len(text.splitlines()) for text in (main, gains)] == [2 + len(found), 2 + 2 * len(CONTROLS)]
     assert f"{found[0]['closed_set']['mean']:.3f} [" in main
 
 
-def test_controls_are_compared_on_the_same_draws(mind: Mind, data: Path, speech: Path) -> None:
-    material = Material.of(data, [], [speech], quietly, Config().gate)
-    ear = Ear(mind, material.sounds, Conditions(), Config(), quietly)
-    task = Task(material.sounds, data.name, material.corpora[data.name], ear.usable, material.outside, SHOTS)
-    ((_, result),) = tried(ear, list(task.episodes(4, 0)), CONTROLS, "cross", SHOTS)
+def test_controls_are_compared_on_the_same_draws(mind: Mind, material: Material) -> None:
+    said: list[object] = []
+    study = Study(Plan(shots=(SHOTS,), draws=4, controls=CONTROLS), said.append)
+    study.corpora(mind, Config(), material, quietly)
+    (result,) = study.results
+    assert said == study.figures
     ours = [draw.accuracy(0.05) for draw in result.draws[PRODUCT]]
-    for line in result.lines[1:]:
+    for line in study.figures[1:]:
         theirs = [draw.accuracy(0.05) for draw in result.draws[line.method]]
         assert line.over_at_5 == interval([a - b for a, b in zip(ours, theirs, strict=True)])
         first = result.draws[line.method][0]
@@ -206,19 +205,20 @@ def test_what_holds_no_utterance_is_rejected() -> None:
     assert line.auroc is not None and line.auroc.mean == pytest.approx((1 + 1 / 3 + 2 / 3) / 3)
 
 
-def test_noise(call: Call, data: Path, speech: Path, tmp_path: Path) -> None:
+def test_noise(call: Call, data: Path, strange: Path, tmp_path: Path) -> None:
     folder = tmp_path / "noise"
     folder.mkdir()
     (folder / "talk.opus").symlink_to(STREAM)
-    told = arguments(data, speech, "--noise", folder, "--snr", 60, "--snr", -10)
-    clean, faint, loud = lines(call(*told, "--json").stdout)
+    told = ["eval", "few-shot", "--data", data, "--negatives", strange, "--draws", 5, "--json"]
+    noise = ["--noise", folder, "--snr", 60, "--snr", -10]
+    clean, faint, loud = lines(call(*told, *noise).stdout)
     assert [line["snr"] for line in (clean, faint, loud)] == [None, 60, -10]
-    assert faint["acc_at_5"]["mean"] == pytest.approx(clean["acc_at_5"]["mean"], abs=0.1)
-    assert loud["acc_at_5"]["mean"] < clean["acc_at_5"]["mean"] - 0.2
-    taught = lines(call(*told, "--noisy-support", "--json").stdout)
+    assert faint["closed_set"]["mean"] == pytest.approx(clean["closed_set"]["mean"], abs=0.1)
+    assert loud["closed_set"]["mean"] < clean["closed_set"]["mean"] - 0.2
+    taught = lines(call(*told, *noise, "--noisy-support").stdout)
     assert taught[0] == clean and taught[2] != loud
-    for given in (["--noise", folder], ["--snr", "5"]):
-        assert call(*arguments(data, speech, *given)).exit_code == 2
+    for given in (noise[:2], noise[2:]):
+        assert call(*told, *given).exit_code == 2, "one without the other"
 
 
 # -- what cannot be measured
