@@ -1,13 +1,16 @@
 """Capture devices: what PortAudio sees, which of them a person means by a name or a number, and how to open it."""
 
+import atexit
 import difflib
 import logging
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from speakerd.errors import SpeakerdError
 
@@ -16,8 +19,11 @@ log = logging.getLogger(__name__)
 NO_START = "PortAudio does not start: is there a mistake in /etc/asound.conf or ~/.asoundrc?"
 
 Channel = int | Literal["mix"]
+T = TypeVar("T")
 
 OTHER_RATES = (48000, 44100, 16000)  # for a device that refuses the rate it calls its own
+ANSWERS_WITHIN = 5.0  # seconds after which a sound server counts as hung
+ENDS_WITHIN = 1.0  # the same when the program ends: nothing is lost with it
 BLOCK = 0.1  # seconds of sound a callback: each one wakes two threads, which is most of what listening costs
 LATENCY = 0.2  # seconds that the device may buffer: a busy machine is late by more than the usual 35 ms
 MOST_CHANNELS = 8  # more than that (32, 128) is what a virtual device says, which gives as many as it is asked for
@@ -31,6 +37,13 @@ _lock = threading.Lock()
 
 class DeviceError(SpeakerdError):
     """A microphone cannot be used; the message says why, for the person who plugged it in."""
+
+
+class HungError(DeviceError):
+    """The sound system does not answer; it may do so again."""
+
+    def __init__(self) -> None:
+        super().__init__("the sound system does not answer: has the sound server (PipeWire, PulseAudio) hung?")
 
 
 @dataclass(frozen=True)
@@ -54,13 +67,32 @@ def portaudio() -> Any:
 
     Raises:
         DeviceError: the PortAudio library is not installed, or does not start.
+        HungError: it waits for a sound server that does not answer.
     """
+    loading, stderr = _loading()
+    if not wait([loading], ANSWERS_WITHIN).done:
+        os.dup2(stderr, 2)  # which sounddevice keeps from ALSA's complaints while PortAudio starts, and from ours
+        raise HungError
+    return loading.result()
+
+
+@cache
+def _loading() -> tuple["Future[Any]", int]:
+    """What comes of loading it, and the standard error from before."""
+    stderr = os.dup(2)
+    return aside(_load), stderr
+
+
+def _load() -> Any:
     try:
         import sounddevice
     except OSError as error:
         raise DeviceError("PortAudio is missing: sudo apt install libportaudio2") from error
     except Exception as error:  # sounddevice's own, which has no name before it is loaded
         raise DeviceError(NO_START) from error
+    # By itself it would wait for ever at the end of the program, if the sound server has hung.
+    atexit.unregister(sounddevice._exit_handler)
+    atexit.register(lambda: wait([aside(sounddevice._exit_handler)], ENDS_WITHIN))
     return sounddevice
 
 
@@ -197,3 +229,17 @@ def _did_you_mean(wanted: str | int, devices: list[Device]) -> str:
     names = {device.name.split(":")[0].casefold(): device.name for device in devices}
     close = difflib.get_close_matches(str(wanted).casefold(), names, n=1)
     return f". Did you mean '{names[close[0]]}'?" if close else ""
+
+
+def aside(work: Callable[[], T]) -> Future[T]:
+    """Run ``work`` in a thread of its own, which does not hold up the end of the program."""
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return outcome

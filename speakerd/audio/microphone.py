@@ -1,12 +1,12 @@
 """The microphone as it is: captured at its own rate, brought to 16 kHz mono frames, and waited for when it is gone."""
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import soxr
@@ -16,6 +16,8 @@ from speakerd.audio.devices import (
     Channel,
     Device,
     DeviceError,
+    HungError,
+    aside,
     find_device,
     open_stream,
     portaudio,
@@ -37,8 +39,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between two attempts
 # server seems to have come. Not at each attempt: ALSA leaks 12 kB every time where there is no card, 35 MB a day.
 LOOK_AGAIN = 300.0
 
-T = TypeVar("T")
-
 
 class Microphone:
     """A source that never ends by itself: a device that is missing, busy or gone is tried again and again.
@@ -51,7 +51,8 @@ class Microphone:
     """
 
     def __init__(self, device: str | int | None = None, channel: Channel = 0) -> None:
-        portaudio()
+        with contextlib.suppress(HungError):  # which is waited for
+            portaudio()
         self._wanted = device
         self._channel: Channel = channel
         # Simple, because put() on it is safe in a signal handler too. An empty block wakes the reader up.
@@ -93,7 +94,7 @@ class Microphone:
 
     def _capture(self) -> Iterator[Samples | Waiting]:
         # Opening and closing wait for the sound server, which may have hung: never here.
-        opening = _aside(self._open)
+        opening = aside(self._open)
         while not wait([opening], HEARTBEAT).done:
             if self._closed:
                 return
@@ -119,7 +120,7 @@ class Microphone:
                 yield from framer.push(block)
                 self._report_overflows(heard)
         finally:
-            self._ending = _aside(lambda: _end(stream))
+            self._ending = aside(lambda: _end(stream))
             wait([self._ending], HEARTBEAT)
 
     def _open(self) -> tuple[Device, Any, int]:
@@ -181,17 +182,3 @@ class _Framer:
 def _end(stream: Any) -> None:
     stream.abort()
     stream.close()
-
-
-def _aside(work: Callable[[], T]) -> Future[T]:
-    """Run ``work`` in a thread of its own, which does not hold up the end of the program."""
-    outcome: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(work())
-        except BaseException as error:
-            outcome.set_exception(error)
-
-    Thread(target=run, daemon=True).start()
-    return outcome

@@ -105,6 +105,29 @@ def test_sound_server_that_hangs_holds_nobody_up(pulse: Pulse, record: Recorders
     assert not [line for line in recorder.said if line.startswith("late")]
 
 
+@pytest.mark.parametrize("hangs", ["before", "during"])
+def test_lesson_without_a_daemon_ends_where_the_sound_server_hangs(pulse: Pulse, tmp_path: Path, hangs: str) -> None:
+    if hangs == "before":
+        pulse.freeze()
+    impatient = "from speakerd.audio import devices; devices.ANSWERS_WITHIN = 2.0; "
+    impatient += "from speakerd.learning import lesson; lesson.STARTS_WITHIN = 2.0; "
+    impatient += "from speakerd.cli import main; main()"
+    enrolling = subprocess.Popen(
+        [sys.executable, "-c", impatient, "enroll", "lamp", "--state", tmp_path / "state"], env=pulse.env,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert enrolling.stdout is not None
+    try:
+        if hangs == "during":
+            assert "Say “lamp”" in enrolling.stdout.readline().decode()  # it hears something
+            pulse.freeze()
+        _, told = enrolling.communicate(timeout=30)
+    finally:
+        enrolling.kill()
+    assert enrolling.returncode == 1
+    assert b"speakerd: no microphone: " + b"the sound system does not answer" * (hangs == "before") in told
+
+
 def test_microphone_that_is_listed_but_does_not_open_is_waited_for(pulse: Pulse, record: Recorders) -> None:
     recorder = record(pulse.env)
     recorder.until("ready")
