@@ -84,7 +84,8 @@ class Study:
             for shots in plan.shots:
                 task = Task(material.sounds, corpus, rows, ear.usable, strange, shots, plan.ways, plan.support)
                 try:
-                    self._try(ear, list(task.episodes(plan.draws, plan.seed)), shots)
+                    episodes = list(task.episodes(plan.draws, plan.seed))
+                    self._try(ear, episodes, shots, plan.support, plan.controls)
                 except SpeakerdError as error:
                     log.warning("left out: %s", error)
                 if not plan.personal:
@@ -119,10 +120,11 @@ class Study:
         ear = self._ear = Ear(mind, self.sounds, plan.conditions, config, progress, protocol.silence)
         for i, shots in enumerate(drawn):
             several = moved[i * plan.draws : (i + 1) * plan.draws]
-            self._try(ear, several, shots, {"paper's rule": protocol.rule, **plan.controls})
+            self._try(ear, several, shots, "paper", {"paper's rule": protocol.rule, **plan.controls})
 
     def plot(self, folder: Path) -> list[Path]:
-        """Draw a curve of each corpus and number of shots, and a map of each corpus; returns the files.
+        """Draw curves of each corpus and number of shots, of the methods and in noise, and a map of each corpus;
+        returns the files.
 
         Raises:
             SpeakerdError: a library that draws is not installed.
@@ -133,11 +135,14 @@ class Study:
         files = []
         for corpus, shots in dict.fromkeys((result.corpus, result.shots) for result in self.results):
             own = [r for r in self.results if (r.corpus, r.shots) == (corpus, shots)]
-            curves = {name: draws for name, draws in own[0].draws.items() if len(draws[0].negatives)}
-            curves |= {f"{PRODUCT}, {shown(r.level)}": r.draws[PRODUCT] for r in own[1:] if curves}
-            if curves:
-                files.append(folder / f"roc-{corpus}-{shots}.png")
-                roc(files[-1], f"{corpus}, {shots} examples a command", curves)
+            if not len(own[0].draws[PRODUCT][0].negatives):
+                continue
+            title = f"{corpus}, {shots} examples a command"
+            files.append(folder / f"roc-{corpus}-{shots}.png")
+            roc(files[-1], title, own[0].draws)
+            if len(own) > 1:
+                files.append(folder / f"noise-{corpus}-{shots}.png")
+                roc(files[-1], f"{title}, in noise", {shown(r.level): r.draws[PRODUCT] for r in own})
         assert self._ear is not None
         for corpus in dict.fromkeys(self.sounds.corpora[np.concatenate([e.queries for e in self.episodes])]):
             rows = np.flatnonzero((self.sounds.corpora == corpus) & self._ear.clean.cut)
@@ -146,17 +151,17 @@ class Study:
                           self.sounds.words[rows])  # fmt: skip
         return files
 
-    def _try(self, ear: Ear, episodes: Sequence[Episode], shots: int, others: dict[str, Scorer] | None = None) -> None:
+    def _try(self, ear: Ear, episodes: Sequence[Episode], shots: int, support: str, others: dict[str, Scorer]) -> None:
         """The product and each control on the same draws, under each condition."""
         self.episodes += episodes
         for level, trial in ear.trials.items():
-            heard, support = trial.heard(episodes), self.plan.support
+            heard = trial.heard(episodes)
             both = [trial.product(episode) for episode in episodes]
             product = [draw for draw, _ in both]
             promised = [promise for _, promise in both]
             self._tell(self.figures, figures(episodes, product, PRODUCT, support, shots, level, heard, promised))
             draws = {PRODUCT: product}
-            for name, scorer in (self.plan.controls if others is None else others).items():
+            for name, scorer in others.items():
                 draws[name] = [trial.control(scorer, episode) for episode in episodes]
                 found = figures(episodes, draws[name], name, support, shots, level, heard, product=product)
                 self._tell(self.figures, found)

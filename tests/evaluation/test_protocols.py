@@ -172,6 +172,16 @@ def test_it_runs_from_the_command_line(call: Call, corpus: Path, tmp_path: Path)
         assert call(*told, *more).exit_code == 2
 
 
+@pytest.mark.parametrize(("name", "commands", "negatives"), [("gok", 11, 25 * ASKED), ("parnami-open", 6, 0)])
+def test_with_silence_and_without_negatives(call: Call, corpus: Path, name: str, commands: int, negatives: int) -> None:
+    told = ["eval", "few-shot", "--data", corpus, "--protocol", name, "--shots", 1, "--draws", 2, "--json"]
+    for line in map(json.loads, call(*told).stdout.splitlines()):
+        assert (line["corpus"], line["support"], line["words"]) == (name, "paper", commands)
+        assert line["negatives"] == negatives and line["closed_set"]["mean"] > 1 / commands
+        assert (line["acc_at_1"] is None) == (line["auroc"] is None) == (negatives == 0)
+        assert line["heard"] < 1, "silence is asked, too"
+
+
 def test_a_folder_without_the_words(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(SpeakerdError, match="no recordings like yes/"):
         SpeechCommands(tmp_path)

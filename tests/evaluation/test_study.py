@@ -110,9 +110,10 @@ def test_a_curve_is_accuracy_at_every_rate() -> None:
 
 def test_pictures(call: Call, data: Path, strange: Path, tmp_path: Path) -> None:
     told = ["eval", "few-shot", "--data", data, "--negatives", strange, "--draws", 2, "--plots", tmp_path / "plots"]
-    assert call(*told, "--controls").exit_code == 0
+    assert call(*told, "--controls", "--noise", strange, "--snr", 10).exit_code == 0
     files = sorted((tmp_path / "plots").iterdir())
-    assert [file.name for file in files] == [f"map-{data.name}.png", f"roc-{data.name}-3.png"]
+    assert [file.name for file in files] == [f"{kind}.png" for kind in (
+        f"map-{data.name}", f"noise-{data.name}-3", f"roc-{data.name}-3")]  # fmt: skip
     for file in files:
         with Image.open(file) as picture:
             assert min(picture.size) > 600
