@@ -27,15 +27,22 @@ def bench(session: Session, seconds: int, commands: int) -> None:
 @click.option("--teacher", type=click.Path(path_type=Path, exists=True), required=True, help="speech_embedding.onnx.")
 @click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/latest"), help="Log, checkpoint.")
 @click.option("--models", type=click.Path(path_type=Path), default=Path("models"), help="Where the result goes.")
-@click.option("--epochs", type=click.IntRange(1), default=72)
+@click.option("--epochs", type=click.IntRange(1), default=36)
+@click.option("--synthetic", type=click.IntRange(0), default=0, help="First synthesise so many words and phrases.")
 @click.option("--seed", type=int, default=0)
 @common
-def train(session: Session, data: Path, teacher: Path, folder: Path, models: Path, epochs: int, seed: int) -> None:
+def train(
+    session: Session, data: Path, teacher: Path, folder: Path, models: Path, epochs: int, synthetic: int, seed: int
+) -> None:
     """Train the encoder (extra `train`). Started again with the same --run, it goes on from its checkpoint."""
     try:
+        from speakerd.training.synthetic import make
         from speakerd.training.train import Recipe, Run
     except ImportError as error:
-        raise SpeakerdError(f"training needs torch and onnx ({error}): pip install 'speakerd[train]'") from error
+        raise SpeakerdError(f"training needs torch, onnx and wordfreq ({error}): pip install 'speakerd[train]'") from error
+    with counted("synthesising") as told:
+        for _ in make(data / "synthetic/train", synthetic, seed):
+            told("")
     try:
         run = Run(data, teacher, folder, Recipe(epochs=epochs, seed=seed))
     except FileNotFoundError as error:

@@ -7,10 +7,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 import soundfile
 
+from speakerd.cli.evaluate import few_shot
 from speakerd.errors import SpeakerdError
 from speakerd.evaluation.protocols import (
     COMMANDS,
@@ -180,6 +182,11 @@ def test_with_silence_and_without_negatives(call: Call, corpus: Path, name: str,
         assert line["negatives"] == negatives and line["closed_set"]["mean"] > 1 / commands
         assert (line["acc_at_1"] is None) == (line["auroc"] is None) == (negatives == 0)
         assert line["heard"] < 1, "silence is asked, too"
+
+
+def test_the_command_line_offers_them_all() -> None:
+    (option,) = (option for option in few_shot.params if option.name == "protocol")
+    assert isinstance(option.type, click.Choice) and list(option.type.choices) == list(PROTOCOLS)
 
 
 def test_a_folder_without_the_words(corpus: Path, tmp_path: Path) -> None:
