@@ -1,0 +1,61 @@
+"""More examples out of one: the same utterance faster and slower, softer, and in more of the room's own noise.
+
+Three examples said on a quiet evening do not show what the command sounds like beside a fan. Each variant is made from
+the example's own samples and from nothing that is drawn anew, so that learning again from kept audio gives the same.
+"""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import soxr
+
+from speakerd.audio.features import SAMPLE_RATE
+from speakerd.audio.segmenter import decibels
+from speakerd.events import Samples, Utterance
+
+SPEEDS = (0.9, 1.1)
+SNRS = (15.0, 8.0, 2.0)  # dB of the utterance above the added noise
+SOFTER = -15.0  # dB
+VARIANT_WEIGHT = 0.2  # of a variant, where the example itself has 1
+WINDOW = 512  # of the noise's spectrum, 32 ms
+SILENT = -85.0  # dBFS; a room that is this quiet was cut off by the microphone, and has no sound of its own
+
+
+def enlarge(utterance: Utterance, room: Samples | None = None) -> Iterator[Utterance]:
+    """Variants of an utterance. ``room`` (samples,) is what the room sounds like when nobody speaks, at any level; by
+    default what is heard around the utterance."""
+    samples = utterance.samples
+    for speed in SPEEDS:
+        begin, end = round(utterance.begin / speed), round(utterance.end / speed)
+        played = soxr.resample(samples, SAMPLE_RATE, SAMPLE_RATE / speed)
+        yield replace(utterance, samples=played, begin=begin, end=min(end, len(played)))
+    yield replace(utterance, samples=_louder(samples, SOFTER))
+    speech = decibels(samples[utterance.begin : utterance.end])
+    noise = _like(_around(utterance) if room is None else room, len(samples), zlib.crc32(samples.tobytes()))
+    for snr in SNRS:
+        noisy = np.clip(samples + _louder(noise, speech - snr), -1, 1)
+        yield replace(utterance, samples=noisy.astype(np.float32))
+
+
+def _around(utterance: Utterance) -> Samples:
+    return np.concatenate([utterance.samples[: utterance.begin], utterance.samples[utterance.end :]])
+
+
+def _like(room: Samples, length: int, seed: int) -> Samples:
+    """Noise (length,) at 0 dBFS with the spectrum of ``room``; pink, where that has none."""
+    draw = np.random.default_rng(seed)
+    frequency = np.fft.rfftfreq(length, 1 / SAMPLE_RATE)
+    if len(room) >= 4 * WINDOW and decibels(room) > SILENT:
+        pieces = np.lib.stride_tricks.sliding_window_view(room, WINDOW)[:: WINDOW // 2] * np.hanning(WINDOW)
+        power = np.median(np.abs(np.fft.rfft(pieces)) ** 2, axis=0)  # a click in the room is not its noise
+        colour = np.interp(frequency, np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE), np.sqrt(power))
+    else:
+        colour = 1 / np.sqrt(np.maximum(frequency, 50.0))
+    noise = np.fft.irfft(np.fft.rfft(draw.standard_normal(length)) * colour, length)
+    return np.asarray(noise / np.maximum(np.sqrt(np.mean(noise**2)), 1e-9), np.float32)
+
+
+def _louder(samples: Samples, gain: float) -> Samples:
+    return np.asarray(samples * 10 ** (gain / 20), np.float32)
