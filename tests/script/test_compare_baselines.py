@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
@@ -135,17 +134,14 @@ def test_some_of_the_trials_are_the_same_clips_in_every_draw(
         assert set(asked) <= set(large.draw.tried[:8]) <= set(whole.draw.tried[: len(whole.truth)])
         assert set(rest) <= set(large.draw.tried[8:]) <= set(whole.draw.tried[len(whole.truth) :])
         words = sorted(Path(clips[support[0]].path).parent.name for support in small.draw.support)
+        assert [whole.draw.tried[row] for row in small.rows] == small.draw.tried
         assert [words[i] for i in small.truth] == [Path(clips[i].path).parent.name for i in asked]
     assert set(few[0].draw.tried[4:]) == set(few[1].draw.tried[4:])
 
 
-def outcome_of(script: ModuleType, scores: Sequence[Sequence[float]], truth: Sequence[int]) -> Any:
-    return script.Outcome.of(np.array(scores), np.array(truth))
-
-
 def test_the_lead_is_taken_draw_by_draw(script: ModuleType) -> None:
     def episode(many: int) -> Any:
-        return script.Episode("c", script.Draw([[0], [1]], list(range(many))), np.array([0, 1]))
+        return script.Episode("c", script.Draw([[0], [1]], list(range(many))), np.array([0, 1]), 0, np.arange(many))
 
     good = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [0.2, 0.1]])
     swapped, deaf = good[:, ::-1], np.zeros((4, 2))
