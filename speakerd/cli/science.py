@@ -39,7 +39,9 @@ def train(
         from speakerd.training.synthetic import make
         from speakerd.training.train import Recipe, Run
     except ImportError as error:
-        raise SpeakerdError(f"training needs torch, onnx and wordfreq ({error}): pip install 'speakerd[train]'") from error
+        raise SpeakerdError(f"training needs torch, onnx, wordfreq ({error}): pip install 'speakerd[train]'") from error
+    from speakerd.cli.evaluate import counted
+
     with counted("synthesising") as told:
         for _ in make(data / "synthetic/train", synthetic, seed):
             told("")

@@ -6,6 +6,8 @@ from torch import Tensor
 
 from speakerd.audio.features import FFT, FLOOR, HOP, MELS, SAMPLE_RATE, WINDOW, mel_matrix, window
 
+MADE = 30  # seconds of each coloured noise
+
 
 def features(samples: Tensor) -> Tensor:
     """The log-mel features of audio/features.py, batched: (batch, samples) to (batch, samples // 160, 40)."""
@@ -20,19 +22,22 @@ def masked(frames: Tensor, draw: torch.Generator) -> Tensor:
     band = torch.arange(MELS)
     for _ in range(2):
         width = torch.randint(0, 7, (len(frames), 1), generator=draw)
-        start = torch.randint(0, MELS - 6, (len(frames), 1), generator=draw)
+        start = (torch.rand(len(frames), 1, generator=draw) * (MELS - width + 1)).long()
         hidden = (band >= start) & (band < start + width)
         frames = torch.where(hidden.unsqueeze(1), frames.mean(dim=(1, 2), keepdim=True), frames)
     return frames
 
 
 class Augment:
-    """Rooms (p 0.35), microphone colour, noise at 0-25 dB (p 0.85), gain -25..+8 dB, clipping."""
+    """Rooms (p 0.5), microphone colour, noise at 0-25 dB (p 0.85), gain -25..+8 dB, clipping."""
 
     def __init__(self, noise: Tensor, seed: int) -> None:
         """``noise`` (samples,): recordings one after another."""
         self.noise = noise
         self.draw = torch.Generator().manual_seed(seed)
+        tilts = torch.linspace(0, 1, 8).unsqueeze(1)  # white to brown
+        spectrum = torch.fft.rfft(torch.randn(8, MADE * SAMPLE_RATE, generator=self.draw))
+        self.made = torch.fft.irfft(spectrum * torch.arange(1, spectrum.shape[1] + 1) ** -tilts)
 
     def __call__(self, scenes: Tensor) -> Tensor:
         """(batch, samples) in -1..1, clean, to the same, heard in some room."""
@@ -50,14 +55,14 @@ class Augment:
         return torch.rand(batch, 1, generator=self.draw) * (high - low) + low
 
     def _impulse_responses(self, batch: int) -> Tensor:
-        """Direct sound and an exponentially decaying tail (RT60 0.1-0.7 s, direct-to-reverberant 0-15 dB)."""
+        """Direct sound and an exponentially decaying tail (RT60 0.1-0.8 s, direct-to-reverberant -3 to 15 dB)."""
         time = torch.arange(SAMPLE_RATE // 2) / SAMPLE_RATE
         tail = torch.randn(batch, len(time), generator=self.draw) * torch.exp(
-            -6.9 * time / self._uniform(batch, 0.1, 0.7)
+            -6.9 * time / self._uniform(batch, 0.1, 0.8)
         )
         tail[:, : SAMPLE_RATE // 400] = 0  # the first reflection takes 2.5 ms
         tail = tail / tail.square().sum(dim=1, keepdim=True).sqrt()
-        tail = tail * 10 ** (-self._uniform(batch, 0, 15) / 20) * (self._uniform(batch, 0, 1) < 0.35)
+        tail = tail * 10 ** (-self._uniform(batch, -3, 15) / 20) * (self._uniform(batch, 0, 1) < 0.5)
         direct = torch.zeros_like(tail)
         direct[:, 0] = 1
         rooms: Tensor = direct + tail
@@ -77,10 +82,8 @@ class Augment:
         batch, length = shape
         starts = torch.randint(0, len(self.noise) - length, (batch,), generator=self.draw)
         pieces = torch.stack([self.noise[s : s + length] for s in starts.tolist()])
-        tilt = self._uniform(batch, 0, 1)  # 0 white, 1 brown
-        frequency = torch.arange(1, length // 2 + 2).unsqueeze(0).float()
-        made = torch.fft.irfft(
-            torch.fft.rfft(torch.randn(batch, length, generator=self.draw)) * frequency**-tilt, length
-        )
+        which = torch.randint(0, len(self.made), (batch,), generator=self.draw).tolist()
+        starts = torch.randint(0, self.made.shape[1] - length, (batch,), generator=self.draw)
+        made = torch.stack([self.made[w, s : s + length] for w, s in zip(which, starts.tolist(), strict=True)])
         made = torch.where(self._uniform(batch, 0, 1) < 0.67, pieces, made)
         return made / made.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-4)

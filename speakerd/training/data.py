@@ -5,6 +5,7 @@ The folder is laid out like this, words in the layout of Speech Commands:
     DIR/words/train/<corpus>/<word>/<speaker>_nohash_<take>.wav
     DIR/speech/train/<source>/<name>.wav
     DIR/noise/train/<source>/<name>.wav
+    DIR/synthetic/train/<name>.flac          (see synthetic.py; may be missing)
 
 A part of the words and speech is held out of training by a hash of its name: from it come the impostors that the
 product ships for its thresholds (world.npz), which are honest only where the encoder never heard them.
@@ -46,6 +47,7 @@ class Corpora:
     speech: list[Pcm] = field(default_factory=list)
     held_speech: list[Pcm] = field(default_factory=list)
     noise: list[Pcm] = field(default_factory=list)
+    synthetic: list[Pcm] = field(default_factory=list)
 
     def classes(self) -> tuple[dict[tuple[str, str], int], dict[tuple[str, str], int]]:
         """Numbers for the words said often and for those said once or twice, each numbered from 0."""
@@ -107,6 +109,7 @@ def read_corpora(data: Path, split: str = "train") -> Corpora:
     for path in sorted((data / "speech" / split).glob("*/*.*")):
         (found.held_speech if is_held_out(path.stem, 7) else found.speech).append(read_pcm(path))
     found.noise = [read_pcm(path) for path in sorted((data / "noise" / split).glob("*/*.*"))]
+    found.synthetic = [read_pcm(path) for path in sorted((data / "synthetic" / split).glob("*.flac"))]
     return found
 
 

@@ -28,7 +28,7 @@ class _StreamingTrunk(nn.Module):
 
 
 def export(trunk: Trunk, head: Head, folder: Path, name: str) -> None:
-    """Write both graphs, weights stored in half precision, with the metadata that the runtime checks."""
+    """Write both graphs, weights stored small, with the metadata that the runtime checks."""
     folder.mkdir(parents=True, exist_ok=True)
     trunk.eval()
     head.eval()
@@ -79,7 +79,7 @@ def _write(
         )  # fmt: skip
     assert program is not None
     model = program.model_proto
-    _halve(model)
+    _shrink(model)
     model.doc_string = ""
     for node in model.graph.node:  # stack traces of the exporting machine are nobody's business
         del node.metadata_props[:]
@@ -89,18 +89,27 @@ def _write(
     onnx.save(model, path)
 
 
-def _halve(model: onnx.ModelProto) -> None:
-    """Store large weights as float16; a Cast that onnxruntime folds when it loads brings them back."""
+def _shrink(model: onnx.ModelProto) -> None:
+    """Store filters as int8 with a scale for each output, other large weights as float16; onnxruntime brings them back
+    when it loads (it folds what does not depend on the input)."""
     graph = model.graph
-    casts = []
+    before = []
+    filters = {node.input[1] for node in graph.node if node.op_type == "Conv"}
     for tensor in list(graph.initializer):
         if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < 256:
             continue
-        values = numpy_helper.to_array(tensor)
-        name = tensor.name
+        values, name = numpy_helper.to_array(tensor), tensor.name
         graph.initializer.remove(tensor)
-        graph.initializer.append(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
-        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+        if name in filters or name.endswith("stem.weight"):
+            scale = np.maximum(np.abs(values).max(axis=(1, 2), keepdims=True), 1e-9) / 127
+            small, stored = np.round(values / scale).astype(np.int8), f"{name}_int8"
+            graph.initializer.append(numpy_helper.from_array(scale.astype(np.float32), f"{name}_scale"))
+            before.append(helper.make_node("Cast", [stored], [f"{name}_whole"], to=TensorProto.FLOAT))
+            before.append(helper.make_node("Mul", [f"{name}_whole", f"{name}_scale"], [name]))
+        else:
+            small, stored = values.astype(np.float16), f"{name}_half"
+            before.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
+        graph.initializer.append(numpy_helper.from_array(small, stored))
     nodes = list(graph.node)
     del graph.node[:]
-    graph.node.extend(casts + nodes)
+    graph.node.extend(before + nodes)

@@ -1,6 +1,6 @@
 """The network: a strided causal 1-D convolutional trunk and a pooling head (TC-ResNet style, arXiv 1904.03814).
 
-The trunk turns feature frames (10 ms) into trunk frames (80 ms), each seeing 1.45 s back and nothing ahead, so it can
+The trunk turns feature frames (10 ms) into trunk frames (80 ms), each seeing 2.25 s back and nothing ahead, so it can
 be advanced as audio arrives: every convolution keeps the inputs it needs again (its state). The head turns any run of
 trunk frames into one unit embedding: attentive pooling, where attention heads know where in the run they are, so that
 order counts.
@@ -45,6 +45,7 @@ class Block(nn.Module):
         self.first = CausalConv(inputs, outputs, kernel, stride)
         self.second = CausalConv(outputs, outputs, kernel)
         self.short = CausalConv(inputs, outputs, stride, stride) if stride > 1 or inputs != outputs else None
+        nn.init.zeros_(self.second.norm.weight)  # at first only the short cut counts (arXiv 1706.02677)
 
     def forward(self, x: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         y, first = self.first(x, states[0])
@@ -57,14 +58,17 @@ class Trunk(nn.Module):
     """Features (batch, frames, 40), frames a multiple of 8, to trunk frames (batch, frames / 8, width)."""
 
     def __init__(
-        self, channels: tuple[int, ...] = (80, 80, 112, 144, 144), kernels: tuple[int, ...] = (5, 7, 7, 5, 3)
+        self, channels: tuple[int, int, int] = (80, 112, 144), kernels: tuple[int, ...] = (7, 5, 7, 5, 5, 3, 3)
     ) -> None:
+        """``channels`` at 20, 40 and 80 ms; ``kernels`` of the blocks: two, two and three of them."""
         super().__init__()
-        self.width = channels[-1]
-        strides = (2, 1, 2, 2, 1)
-        assert math.prod(strides) == STRIDE
-        self.stem = CausalConv(MELS, channels[0], kernels[0], strides[0], zero_sum=True)
-        blocks = [Block(channels[i - 1], channels[i], kernels[i], strides[i]) for i in range(1, len(channels))]
+        fast, middle, slow = channels
+        self.width = slow
+        self.stem = CausalConv(MELS, fast, 5, 2, zero_sum=True)
+        widths, strides = (fast, fast, middle, middle, slow, slow, slow), (1, 1, 2, 1, 2, 1, 1)
+        assert self.stem.stride * math.prod(strides) == STRIDE
+        inputs = (fast, *widths)
+        blocks = [Block(inputs[i], widths[i], kernels[i], strides[i]) for i in range(len(widths))]
         self.blocks = nn.ModuleList(blocks)
         convs = [self.stem, *(conv for block in blocks for conv in (block.first, block.second))]
         self.shapes = [(conv.weight.shape[1], conv.memory) for conv in convs]
@@ -91,7 +95,7 @@ class Trunk(nn.Module):
 class Head(nn.Module):
     """Trunk frames (batch, frames, width) and a mask (batch, frames; 1 = counts) to unit embeddings (batch, size)."""
 
-    def __init__(self, width: int, size: int = 96, heads: int = 4) -> None:
+    def __init__(self, width: int, size: int = 128, heads: int = 4) -> None:
         super().__init__()
         self.attend = nn.Sequential(nn.Linear(width, 64), nn.Tanh(), nn.Linear(64, heads))
         self.place = nn.Parameter(torch.zeros(2, heads))

@@ -31,6 +31,15 @@ def frame_distillation(predicted: Tensor, target: Tensor) -> Tensor:
     return 1 - F.cosine_similarity(predicted, target, dim=2).mean() + 0.1 * F.mse_loss(predicted, target)
 
 
+def contrast(predicted: Tensor, target: Tensor, scale: float = 20.0) -> Tensor:
+    """Tell each word's target from those of the other words in the batch (InfoNCE, arXiv 1807.03748): what 1 - cosine
+    leaves to chance is which mistakes matter. Targets that are nearly the same (cosine over 0.8) are not told apart."""
+    alike = target @ target.T > 0.8
+    alike.fill_diagonal_(False)
+    cosine = F.normalize(predicted, dim=1) @ target.T
+    return F.cross_entropy((scale * cosine).masked_fill(alike, -1e4), torch.arange(len(target)))
+
+
 def word_distillation(predicted: Tensor, target: Tensor) -> Tensor:
-    """1 - cosine over (words, 96)."""
+    """1 - cosine over (words, size)."""
     return 1 - F.cosine_similarity(predicted, target, dim=1).mean()

@@ -1,10 +1,13 @@
 """Scenes: six seconds of several words and pieces of sentences, one after another, as a room would hear them.
 
 Training on scenes rather than single clips puts every word into running speech, so that what precedes or follows it
-stops mattering, and wastes no time on padding. One composition lays every clip of the corpora into a scene once; it
-depends only on its seed, so the teacher's view of it is computed once and kept.
+stops mattering, and wastes no time on padding. One composition lays every clip of the corpora into a scene once, by
+itself or as a phrase of two or three words of one speaker, so that order counts, and among them a part of what was
+synthesised. It depends only on its seed, so the teacher's view of it is computed once and kept.
 """
 
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,25 +31,68 @@ class Composition:
 
 
 MARGIN = 2400  # clips carry 150 ms around the word
+PHRASES = 0.2  # so many clips begin a phrase
+SYNTHETIC = 8000  # recordings of those in one composition, at most
+LONGEST = 3 * SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Said:
+    """Something to lay into a scene: samples, and which word it is: often said, seldom said (-1 where not)."""
+
+    samples: NDArray[np.float32]
+    often: int = -1
+    seldom: int = -1
+
+
+def _everything(corpora: Corpora, draw: np.random.Generator) -> Iterator[Said]:
+    """All that one composition holds, in its order."""
+    often, seldom = corpora.classes()
+    of_speaker: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for index, clip in enumerate(corpora.words):
+        of_speaker[clip.corpus, clip.speaker].append(index)
+    words = len(corpora.words)
+    made = draw.permutation(len(corpora.synthetic))[:SYNTHETIC]
+    for index in draw.permutation(words + len(made)):
+        if index >= words:
+            yield Said(_levelled(_perturbed(corpora.synthetic[made[index - words]], draw, wide=True), draw))
+            continue
+        clip = corpora.words[index]
+        name = (clip.corpus, clip.word)
+        if draw.random() < PHRASES:
+            count = int(draw.integers(1, 3))
+            others = [corpora.words[i].samples for i in draw.choice(of_speaker[clip.corpus, clip.speaker], count)]
+            yield Said(_levelled(_perturbed(_joined([clip.samples, *others], draw), draw, wide=True), draw)[:LONGEST])
+        else:
+            samples = _levelled(_perturbed(clip.samples, draw, wide=name in seldom), draw)
+            yield Said(samples, often.get(name, -1), seldom.get(name, -1))
+
+
+def _joined(words: list[Pcm], draw: np.random.Generator) -> Pcm:
+    """Words said as one phrase: most of the margin between them goes."""
+    parts = [words[0]]
+    for word in words[1:]:
+        kept = int(draw.integers(0, MARGIN))
+        cut = (2 * MARGIN - kept) // 2
+        if min(len(parts[-1]), len(word)) > 4 * MARGIN:
+            parts[-1], word = parts[-1][:-cut], word[cut:]
+        parts.append(word)
+    return np.concatenate(parts)
 
 
 def compose(corpora: Corpora, seed: int, limit: int | None = None) -> Composition:
     """Lay out one composition. ``limit`` bounds the number of scenes (for tests)."""
     draw = np.random.default_rng(seed)
-    often, seldom = corpora.classes()
-    order = draw.permutation(len(corpora.words))
     talk = [draw.permutation(len(corpora.speech)).tolist()] if corpora.speech else [[]]
-    scenes: list[NDArray[np.float32]] = []
+    scenes: list[Pcm] = []
     spans: list[tuple[int, int, int, int, int, int]] = []
     clips: list[Pcm] = []
     scene, at = _quiet(draw), int(draw.integers(0, 12000))
-    for index in order:
-        clip = corpora.words[index]
-        name = (clip.corpus, clip.word)
-        samples = _levelled(_perturbed(clip.samples, draw, wide=name in seldom), draw)[: SCENE - 1]
+    for said in _everything(corpora, draw):
+        samples = said.samples[: SCENE - 1]
         if at + len(samples) > SCENE:
             _fill(scene, at, corpora, talk[0], draw)
-            scenes.append(scene)
+            scenes.append(_pcm(scene))
             if limit is not None and len(scenes) >= limit:
                 break
             scene, at = _quiet(draw), int(draw.integers(0, 12000))
@@ -61,8 +107,8 @@ def compose(corpora: Corpora, seed: int, limit: int | None = None) -> Compositio
                 len(scenes),
                 at + margin,
                 at + len(samples) - margin,
-                often.get(name, -1),
-                seldom.get(name, -1),
+                said.often,
+                said.seldom,
                 len(clips),
             )
         )
@@ -70,7 +116,20 @@ def compose(corpora: Corpora, seed: int, limit: int | None = None) -> Compositio
         # half follow closely (clips carry a margin that may overlap), half after a pause
         at += len(samples) + int(draw.integers(-2400, 0) if draw.random() < 0.5 else draw.integers(0, 11000))
     complete = [span for span in spans if span[0] < len(scenes)]
-    return Composition(_pcm(np.stack(scenes)), np.array(complete, np.int32), clips[: len(complete)])
+    return Composition(np.stack(scenes), np.array(complete, np.int32), clips[: len(complete)])
+
+
+def babble(corpora: Corpora, seconds: int, seed: int) -> list[Pcm]:
+    """Rooms full of people, as noise: four voices at once, and now and then a single one in front."""
+    draw = np.random.default_rng(seed)
+    voices = np.zeros((4, seconds * SAMPLE_RATE), np.float32)
+    for voice in voices:
+        at = 0
+        while at < len(voice) and corpora.speech:
+            samples = _levelled(corpora.speech[int(draw.integers(len(corpora.speech)))].astype(np.float32), draw)
+            voice[at : at + len(samples)] = samples[: len(voice) - at]
+            at += len(samples)
+    return [_pcm(voices.sum(axis=0) * np.float32(0.5)), _pcm(voices[0])[: seconds * SAMPLE_RATE // 3]]
 
 
 def _pcm(samples: NDArray[np.float32]) -> Pcm:

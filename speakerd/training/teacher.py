@@ -1,8 +1,10 @@
 """Distillation targets from a published speech embedding (Lin et al. 2020, arXiv 2002.01322), run by onnxruntime.
 
 The teacher gives a 96-d frame every 80 ms that sees 775 ms; a causal student predicts it at the end of that span, which
-is student frame ``LAG + i`` for teacher frame ``i``. A whole word's target is the mean of its frames when it is heard
-alone, whitened: the strongest simple few-shot space known to us, so the student's own space is pulled towards it.
+is student frame ``LAG + i`` for teacher frame ``i``. A whole word's target is a summary of its frames when it is heard
+alone (mean, deviation, and how its second half differs from its first), whitened with strong shrinkage: the strongest
+simple few-shot space known to us (on the development words three examples a command make 0.92, 0.93, 0.82 and 0.80
+ACC@1%FAR of it, and 0.76, 0.84, 0.58 and 0.69 of the mean with full whitening), so the student's space is pulled to it.
 """
 
 from dataclasses import dataclass
@@ -10,14 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.errors import SpeakerdError
 from speakerd.training.data import Pcm
-from speakerd.training.scenes import Composition
+from speakerd.training.scenes import MARGIN, Composition
 
 LAG = 9
+SUMMARY = 3 * 96
+MIDDLE = 6200  # samples from the beginning of a teacher frame's span to its middle
+HOP = 1280  # samples between teacher frames
 SHORTEST = 24000  # samples that a clip is padded to before the teacher hears it
 
 Vectors = NDArray[np.float32]
@@ -25,7 +32,7 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Targets:
-    """``frames`` (scenes, teacher frames, 96) float16 standardised; ``words`` (clips, 96) float32 whitened, unit."""
+    """``frames`` (scenes, teacher frames, 96) float16 standardised; ``words`` (clips, SUMMARY) whitened, unit."""
 
     frames: NDArray[np.float16]
     words: Vectors
@@ -47,11 +54,30 @@ class Teacher:
         return np.asarray(out[:, :, 0], np.float32)
 
     def word(self, clip: Pcm) -> Vectors:
-        """Mean frame of a clip heard alone, (96,)."""
+        """Summary (SUMMARY,) of a clip heard alone."""
         room = max(SHORTEST, len(clip) + SAMPLE_RATE // 2)
         before = (room - len(clip)) // 2
-        frames = self.frames(np.pad(clip, (before, room - len(clip) - before))[None])
-        return np.asarray(frames[0].mean(axis=0), np.float32)
+        (frames,) = self.frames(np.pad(clip, (before, room - len(clip) - before))[None])
+        middles = np.arange(len(frames)) * HOP + MIDDLE
+        inside = np.abs(middles - room / 2) <= max(len(clip) / 2 - MARGIN / 2, HOP)
+        (summary,) = summaries(torch.from_numpy(frames[inside][None]), torch.ones(1, int(inside.sum()))).numpy()
+        return np.asarray(summary, np.float32)
+
+
+def summaries(runs: Tensor, mask: Tensor) -> Tensor:
+    """Runs of teacher frames (runs, frames, 96) and a mask (runs, frames; 1 = counts, no gaps) to (runs, SUMMARY)."""
+    count = mask.sum(dim=1, keepdim=True)
+    place = (torch.cumsum(mask, dim=1) - 1) / (count - 1).clamp(min=1)
+    place = torch.where(count > 1, place, torch.full_like(place, 0.5))
+
+    def mean(weight: Tensor) -> Tensor:
+        weight = weight * mask
+        return (runs * weight.unsqueeze(2)).sum(dim=1) / weight.sum(dim=1, keepdim=True)
+
+    middle = mean(mask)
+    spread = ((runs - middle.unsqueeze(1)).square() * mask.unsqueeze(2)).sum(dim=1) / count
+    halves = mean((1.5 - 2 * place).clamp(0, 1)) - mean((2 * place - 0.5).clamp(0, 1))
+    return torch.cat([middle, 2 * spread.sqrt(), 0.3 * halves], dim=1)
 
 
 @dataclass(frozen=True)
@@ -66,7 +92,7 @@ class Scale:
     @classmethod
     def fit(cls, frames: Vectors, words: Vectors) -> "Scale":
         values, vectors = np.linalg.eigh(np.cov(words.T))
-        values = np.maximum(values, 1e-3 * values.mean())
+        values = np.maximum(values, 0) + 2 * values.mean()
         flat = frames.reshape(-1, frames.shape[-1])
         return cls(flat.mean(0), flat.std(0) + 1e-3, words.mean(0), (vectors / np.sqrt(values)).astype(np.float32))
 

@@ -8,6 +8,8 @@ import json
 import math
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,12 +25,13 @@ from speakerd.training.augment import Augment, features, masked
 from speakerd.training.data import Corpora, read_corpora
 from speakerd.training.export import export
 from speakerd.training.model import Head, Trunk, multiply_accumulates
-from speakerd.training.objectives import AmSoftmax, frame_distillation, word_distillation
-from speakerd.training.scenes import SCENE, Composition, compose
-from speakerd.training.teacher import LAG, Scale, Targets, Teacher, targets
+from speakerd.training.objectives import AmSoftmax, contrast, frame_distillation, word_distillation
+from speakerd.training.scenes import SCENE, Composition, babble, compose
+from speakerd.training.teacher import LAG, SUMMARY, Scale, Targets, Teacher, summaries, targets
 from speakerd.training.world import build
 
 FRAME = 1280  # samples per trunk frame
+BABBLE = 360  # seconds of many voices, among the noise
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # see batch_of
 
@@ -52,9 +55,10 @@ class Student(nn.Module):
         self.trunk = Trunk()
         self.head = Head(self.trunk.width)
         self.frame_view = nn.Linear(self.trunk.width, 96)
-        self.word_view = nn.Linear(96, 96, bias=False)
-        self.often = AmSoftmax(96, often, margin=0.2)
-        self.seldom = AmSoftmax(96, max(1, seldom), margin=0.1)
+        size = self.head.project.out_features
+        self.word_view = nn.Linear(size, SUMMARY, bias=False)
+        self.often = AmSoftmax(size, often, margin=0.2)
+        self.seldom = AmSoftmax(size, max(1, seldom), margin=0.1)
 
 
 def windows(spans: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -81,13 +85,13 @@ def pieces(scenes: int, draw: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def piece_targets(frame_target: Tensor, scale: Scale, scene: Tensor, first: Tensor, count: Tensor) -> Tensor:
-    """The teacher's view of pieces, as if they were words: the mean of the frames whose middle lies in them."""
+    """The teacher's view of pieces, as if they were words: the summary of the frames whose middle lies in them."""
     # trunk frame j ends where teacher frame j - LAG does, whose middle is five frames earlier; the run of a word
     # goes on for two frames after it, so four
     runs, mask = gather(frame_target, scene, first - LAG + 4, count)
-    mean = (runs * mask.unsqueeze(2)).sum(dim=1) / mask.sum(dim=1, keepdim=True)
-    mean = mean * torch.from_numpy(scale.frame_deviation) + torch.from_numpy(scale.frame_mean)
-    return F.normalize((mean - torch.from_numpy(scale.word_mean)) @ torch.from_numpy(scale.whitening), dim=1)
+    runs = runs * torch.from_numpy(scale.frame_deviation) + torch.from_numpy(scale.frame_mean)
+    summary = summaries(runs, mask)
+    return F.normalize((summary - torch.from_numpy(scale.word_mean)) @ torch.from_numpy(scale.whitening), dim=1)
 
 
 def gather(frames: Tensor, scene: Tensor, first: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,20 +102,29 @@ def gather(frames: Tensor, scene: Tensor, first: Tensor, count: Tensor) -> tuple
     return frames[scene.unsqueeze(1), at], mask
 
 
-def loss_of(student: Student, batch: Batch, scale: Scale, augment: Augment) -> tuple[Tensor, dict[str, float]]:
-    pcm, spans, frame_target, word_target = batch
+def heard_in_rooms(pcm: Tensor, augment: Augment) -> Tensor:
+    """Features (scenes, frames, 40) of scenes (scenes, samples; int16), each in some room."""
     with torch.no_grad():
-        heard = masked(features(augment(pcm.float() / 32768)), augment.draw)
+        return masked(features(augment(pcm.float() / 32768)), augment.draw)
+
+
+def loss_of(
+    student: Student, batch: Batch, heard: Tensor, scale: Scale, draw: torch.Generator
+) -> tuple[Tensor, dict[str, float]]:
+    pcm, spans, frame_target, word_target = batch
     frames, _ = student.trunk(heard)
-    first, count = windows(spans, augment.draw)
+    first, count = windows(spans, draw)
     embedding = student.head(*gather(frames, spans[:, 0], first, count))
-    some = pieces(len(pcm), augment.draw)
+    some = pieces(len(pcm), draw)
     piece = student.head(*gather(frames, *some))
+    seen = student.word_view(torch.cat([embedding, piece]))
+    target = torch.cat([word_target, piece_targets(frame_target, scale, *some)])
     predicted = student.frame_view(frames[:, LAG : LAG + frame_target.shape[1]])
     parts = {
         "frames": frame_distillation(predicted, frame_target[:, : predicted.shape[1]]),
-        "pieces": 2 * word_distillation(student.word_view(piece), piece_targets(frame_target, scale, *some)),
-        "words": 3 * word_distillation(student.word_view(embedding), word_target),
+        "pieces": 2 * word_distillation(seen[len(embedding) :], target[len(embedding) :]),
+        "words": 3 * word_distillation(seen[: len(embedding)], word_target),
+        "contrast": 0.3 * contrast(seen, target),
     }
     for name, column in (("often", 3), ("seldom", 4)):
         known = spans[:, column] >= 0
@@ -145,9 +158,9 @@ class Run:
             f"{len(self.corpora.held_words)} clips, {len(self.corpora.held_speech)} pieces of speech"
         )
         self.student = Student(len(often), len(seldom))
-        self.augment = Augment(
-            torch.from_numpy(np.concatenate(self.corpora.noise).astype(np.float32) / 32768), recipe.seed
-        )
+        self.draw = torch.Generator().manual_seed(recipe.seed)
+        noise = self.corpora.noise + babble(self.corpora, BABBLE, recipe.seed)
+        self.augment = Augment(torch.from_numpy(np.concatenate(noise).astype(np.float32) / 32768), recipe.seed)
 
     def say(self, line: str) -> None:
         stamped = f"{time.strftime('%H:%M:%S')} {line}"
@@ -190,10 +203,10 @@ class Run:
             prepared = time.monotonic() - began
             totals: dict[str, float] = {}
             student.train()
-            for chunk in chunks:
+            for batch, heard in self._ahead(composition, target, chunks):
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(step, recipe.epochs * len(chunks), recipe.rate)
-                loss, parts = loss_of(student, batch_of(composition, target, chunk), scale, self.augment)
+                loss, parts = loss_of(student, batch, heard, scale, self.draw)
                 optimizer.zero_grad()
                 torch.autograd.backward(loss)
                 nn.utils.clip_grad_norm_(student.parameters(), 5.0)
@@ -216,6 +229,22 @@ class Run:
             checkpoint.with_suffix(".new").replace(checkpoint)
             line = {"epoch": epoch + 1, "seconds": round(time.monotonic() - began), "composing": round(prepared)}
             self.say(json.dumps(line | {name: round(value, 4) for name, value in totals.items()}))
+
+    def _ahead(
+        self, composition: Composition, target: Targets, chunks: list[NDArray[np.int64]]
+    ) -> Iterator[tuple[Batch, Tensor]]:
+        """Batches and how they are heard, each prepared while the one before it is learned from."""
+
+        def prepared(chunk: NDArray[np.int64]) -> tuple[Batch, Tensor]:
+            batch = batch_of(composition, target, chunk)
+            return batch, heard_in_rooms(batch[0], self.augment)
+
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(prepared, chunks[0])
+            for chunk in chunks[1:]:
+                ready, coming = coming, pool.submit(prepared, chunk)
+                yield ready.result()
+            yield coming.result()
 
     def ship(self, models: Path) -> None:
         """Export the encoder and build the world around it, from what was held out."""

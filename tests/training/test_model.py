@@ -10,7 +10,7 @@ from speakerd.training.augment import features
 from speakerd.training.model import STRIDE, CausalConv, Head, Trunk
 from tests.recordings import room
 
-SEES = 145  # feature frames that a trunk frame sees, 1.45 s
+SEES = 225  # feature frames that a trunk frame sees, 2.25 s
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +56,14 @@ def test_the_trunk_in_blocks_equals_the_whole(trunk: Trunk, blocks: list[int]) -
             assert part.shape == (1, block.shape[1] // STRIDE, trunk.width)
             assert state.shape == (1, trunk.state_size)
             out.append(part)
-    torch.testing.assert_close(torch.cat(out, dim=1), through(trunk, frames), atol=1e-4, rtol=0)
+    whole = through(trunk, frames)
+    torch.testing.assert_close(torch.cat(out, dim=1), whole, atol=1e-5 * float(whole.abs().max()), rtol=0)
 
 
 def test_each_scene_of_a_batch_is_on_its_own(trunk: Trunk) -> None:
     batch = torch.cat([speech_like(160, seed) for seed in range(3)])
     alone = torch.cat([through(trunk, scene[None]) for scene in batch])
-    torch.testing.assert_close(through(trunk, batch), alone, atol=1e-4, rtol=0)
+    torch.testing.assert_close(through(trunk, batch), alone, atol=1e-5 * float(alone.abs().max()), rtol=0)
 
 
 def test_a_frame_sees_nothing_ahead_and_not_more_than_it_says_back(trunk: Trunk) -> None:
@@ -136,6 +137,6 @@ def test_all_parts_learn(trunk: Trunk, head: Head) -> None:
     frames = through(trunk, speech_like(160))
     head.zero_grad()
     torch.manual_seed(3)
-    (head(frames, torch.ones(1, frames.shape[1])) @ torch.randn(96)).sum().backward()
+    (head(frames, torch.ones(1, frames.shape[1])) @ torch.randn(128)).sum().backward()
     for name, parameter in head.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from speakerd.training.objectives import AmSoftmax, frame_distillation, word_distillation
+from speakerd.training.objectives import AmSoftmax, contrast, frame_distillation, word_distillation
 
 
 def by_hand(weight: np.ndarray, embeddings: np.ndarray, labels: list[int], margin: float, scale: float) -> float:
@@ -78,3 +78,16 @@ def test_distillation_is_nothing_at_the_target_and_grows_away_from_it() -> None:
     words = torch.eye(96)[:4]
     assert float(word_distillation(3 * words, words)) == pytest.approx(0, abs=1e-6)
     assert float(word_distillation(torch.eye(96)[4:8], words)) == pytest.approx(1)
+
+
+def test_contrast_tells_targets_apart_and_spares_those_that_are_alike() -> None:
+    target = units(6, 16, 7)
+    twins = torch.cat([target, target[:1]])
+    assert float(contrast(target, target)) < 0.05
+    assert float(contrast(target.roll(1, 0), target)) > 5, "everyone has another's"
+    assert float(contrast(twins, twins)) == pytest.approx(float(contrast(target, target)), abs=0.02)
+    moved = target.roll(1, 0).clone().requires_grad_()
+    contrast(moved, target).backward()  # type: ignore[no-untyped-call]
+    assert moved.grad is not None
+    after = contrast(moved.detach() - 0.5 * moved.grad / moved.grad.norm(), target)
+    assert float(after) < float(contrast(moved.detach(), target))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from speakerd.training.scenes import SCENE, Composition, compose
-from tests.training.tones import corpora, word_of
+from speakerd.training.scenes import MARGIN, SCENE, Composition, babble, compose
+from tests.training.tones import corpora, tone, word_of
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +19,8 @@ def test_spans_lie_where_the_words_are(composition: Composition) -> None:
     scenes = composition.pcm.astype(np.float32)
     for scene, start, end, in_often, in_seldom, _ in composition.spans:
         assert 0 <= start < end <= SCENE
+        if in_often == in_seldom == -1:
+            continue  # a phrase
         assert 0.25 * 16000 < end - start < 1.4 * 16000
         word = names[in_often] if in_seldom < 0 else rare[in_seldom]
         assert (in_often < 0) != (in_seldom < 0)
@@ -41,13 +43,46 @@ def test_teacher_hears_each_word_alone_as_it_is_in_the_scene(composition: Compos
 
 def test_every_word_is_laid_once_at_most(composition: Composition) -> None:
     """The last scene, which is not full, may be left out."""
-    numbers = [(row[3], row[4]) for row in composition.spans]
+    numbers = [(row[3], row[4]) for row in composition.spans if row[3:5].max() >= 0]
     counts = {number: numbers.count(number) for number in set(numbers)}
     assert all(count <= (6 if often >= 0 else 1) for (often, _), count in counts.items())
     assert len(composition.spans) >= 38 - 8
     assert composition.pcm.shape == (composition.spans[:, 0].max() + 1, SCENE)
     assert composition.pcm.dtype == np.int16
     assert np.abs(composition.pcm).max() < 32768
+
+
+def test_phrases_are_of_one_speaker_and_as_long_as_their_words() -> None:
+    words = corpora()
+    phrases, single = 0, 0
+    for seed in range(6):
+        made = compose(words, seed)
+        for row in made.spans:
+            if row[3:5].max() >= 0:
+                single += 1
+                continue
+            phrases += 1
+            clip = made.clips[row[5]].astype(np.float32)
+            inner = clip[MARGIN : len(clip) - MARGIN]
+            parts = {word_of(inner[:4000]), word_of(inner[-4000:])}
+            assert parts <= set(range(8))
+            assert len(clip) > 1.2 * 0.7 * 16000, "more than one word"
+    assert 0.1 < phrases / (phrases + single) < 0.3
+
+
+def test_what_was_synthesised_is_laid_among_the_words_without_a_class() -> None:
+    words = corpora()
+    words.synthetic = [(tone(9, 0.6) * 32767).astype(np.int16)] * 10
+    found = compose(words, seed=1)
+    unnamed = [found.clips[row[5]] for row in found.spans if row[3:5].max() < 0]
+    assert sum(word_of(clip[MARGIN:-MARGIN].astype(np.float32)) in (8, 9) for clip in unnamed) >= 6
+
+
+def test_babble_is_many_voices_and_as_long_as_asked() -> None:
+    many, one = babble(corpora(), 9, seed=1)
+    assert len(many) == 9 * 16000 and len(one) == 3 * 16000
+    assert np.abs(many.astype(np.float32)).mean() > 100
+    np.testing.assert_array_equal(many, babble(corpora(), 9, seed=1)[0])
 
 
 def test_the_seed_decides_everything(composition: Composition) -> None:

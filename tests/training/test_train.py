@@ -6,12 +6,13 @@ import torch
 
 from speakerd.training.augment import Augment, features
 from speakerd.training.scenes import SCENE, compose
-from speakerd.training.teacher import LAG, Scale, Targets
+from speakerd.training.teacher import LAG, SUMMARY, Scale, Targets, summaries
 from speakerd.training.train import (
     FRAME,
     Student,
     batch_of,
     gather,
+    heard_in_rooms,
     learning_rate,
     loss_of,
     piece_targets,
@@ -22,7 +23,7 @@ from tests.recordings import room
 from tests.training.tones import corpora
 
 TEACHER_FRAMES = (SCENE - 12400) // FRAME + 1  # what the teacher gives for a scene
-PLAIN = Scale(np.zeros(96, "f"), np.ones(96, "f"), np.zeros(96, "f"), np.eye(96, dtype="f"))
+PLAIN = Scale(np.zeros(96, "f"), np.ones(96, "f"), np.zeros(SUMMARY, "f"), np.eye(SUMMARY, dtype="f"))
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -56,7 +57,7 @@ def test_runs_are_gathered_with_their_mask() -> None:
     assert [run[:n, 0].tolist() for run, n in zip(runs, count, strict=True)] == [[0, 1, 2, 3], [25, 26], [38, 39]]
 
 
-def test_pieces_lie_where_both_have_frames_and_get_the_mean_of_the_teachers() -> None:
+def test_pieces_lie_where_both_have_frames_and_get_the_summary_of_the_teachers() -> None:
     target = torch.randn(3, TEACHER_FRAMES, 96, generator=generator(1))
     scene, first, count = pieces(3, generator(2))
     assert len(scene) == 18
@@ -65,8 +66,8 @@ def test_pieces_lie_where_both_have_frames_and_get_the_mean_of_the_teachers() ->
     assert (begin + count <= TEACHER_FRAMES).all()
     got = piece_targets(target, PLAIN, scene, first, count)
     for i in range(18):
-        mean = target[scene[i], begin[i] : begin[i] + count[i]].mean(dim=0)
-        torch.testing.assert_close(got[i], mean / mean.norm(), atol=1e-5, rtol=0)
+        (summary,) = summaries(target[scene[i], begin[i] : begin[i] + count[i]][None], torch.ones(1, int(count[i])))
+        torch.testing.assert_close(got[i], summary / summary.norm(), atol=1e-5, rtol=0)
 
 
 def test_a_batch_holds_the_words_of_its_scenes() -> None:
@@ -74,7 +75,7 @@ def test_a_batch_holds_the_words_of_its_scenes() -> None:
     many = len(composition.pcm)
     target = Targets(
         np.arange(many, dtype=np.float16)[:, None, None] * np.ones((1, TEACHER_FRAMES, 96), np.float16),
-        np.arange(len(composition.spans), dtype=np.float32)[:, None] * np.ones((1, 96), np.float32),
+        np.arange(len(composition.spans), dtype=np.float32)[:, None] * np.ones((1, SUMMARY), np.float32),
     )
     chunk = np.array([many - 1, 0])
     pcm, spans, frames, words = batch_of(composition, target, chunk)
@@ -97,14 +98,14 @@ def test_it_learns() -> None:
     heard = features(torch.from_numpy(composition.pcm.astype(np.float32) / 32768)) + 5
     frames = (heard @ matrix)[:, 70 : 70 + 8 * TEACHER_FRAMES : 8]
     names = torch.from_numpy(composition.spans[:, 3].astype(np.int64) + 1)
-    words = torch.nn.functional.normalize(torch.randn(10, 96, generator=generator(4)), dim=1)[names]
+    words = torch.nn.functional.normalize(torch.randn(10, SUMMARY, generator=generator(4)), dim=1)[names]
     batch = batch_of(composition, Targets(frames.numpy().astype(np.float16), words.numpy()), np.arange(2))
     student = Student(6, 2)
     augment = Augment(torch.from_numpy(room(8.0, level=-40.0)), 5)
     optimizer = torch.optim.AdamW(student.parameters(), lr=2e-3)
     told = []
     for _ in range(8):
-        loss, parts = loss_of(student, batch, PLAIN, augment)
+        loss, parts = loss_of(student, batch, heard_in_rooms(batch[0], augment), PLAIN, generator(6))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
