@@ -18,6 +18,7 @@ from speakerd.recognition.encoder import ModelError
 
 Matrix = NDArray[np.float32]
 NEAREST = 100  # of the cohort, that a score is taken relative to
+AT_ONCE = 256  # vectors that are compared with the cohort together: all impostors would take 32 MB for a moment
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,13 @@ class World:
 
     def nearness(self, vectors: Matrix) -> NDArray[np.float32]:
         """How close the nearest strangers are to each of ``vectors`` (n, dimension): (n,) mean cosine."""
-        cosines = vectors @ self.cohort.T
-        nearest = min(NEAREST, cosines.shape[1])
-        top = np.partition(cosines, -nearest, axis=1)[:, -nearest:]
-        return np.asarray(top.mean(axis=1), np.float32)
+        found = np.empty(len(vectors), np.float32)
+        nearest = min(NEAREST, len(self.cohort))
+        for at in range(0, len(vectors), AT_ONCE):
+            cosines = vectors[at : at + AT_ONCE] @ self.cohort.T
+            cosines.partition(-nearest, axis=1)
+            found[at : at + AT_ONCE] = cosines[:, -nearest:].mean(axis=1)
+        return found
 
 
 def unit(vectors: Matrix) -> Matrix:
