@@ -15,7 +15,7 @@ from speakerd.training.export import export
 from speakerd.training.model import Head, Trunk
 from tests.running import LAMP, NIGHT, clip
 
-# Filters ship as int8, each weight up to one part in 254 of the filter's largest off. That came to at most 1.5e-2 of the
+# Filters ship as int8, each weight up to one part in 254 of its largest off. That came to at most 1.5e-2 of the
 # largest trunk frame: the errors of many weights cancel.
 SMALL_FRAMES, SMALL_EMBEDDING = 4e-2, 2e-2
 
@@ -96,7 +96,8 @@ def test_both_parts_say_what_they_are(shipped: Path, exact: Path) -> None:
     for part in ("encoder.onnx", "pool.onnx"):
         about = {entry.key: entry.value for entry in onnx.load(shipped / part).metadata_props}
         assert about == {
-            "format": "1", "name": "a name", "id": encoder.id, "sample_rate": "16000", "hop": "1280", "dimension": "128",
+            "format": "1", "name": "a name", "id": encoder.id, "sample_rate": "16000", "hop": "1280",
+            "dimension": "128",
         }  # fmt: skip
 
 
