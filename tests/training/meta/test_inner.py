@@ -1,0 +1,164 @@
+"""The inner loop: its gradients, its start, and what one command may do to another."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.func import grad, jacrev
+
+from speakerd.recognition.scoring import relative
+from speakerd.recognition.world import unit
+from speakerd.training.meta import anil, fomaml, maml
+from speakerd.training.meta.cache import HELD
+from speakerd.training.meta.inner import (
+    Learn,
+    Params,
+    Task,
+    first_params,
+    moved,
+    nearness,
+    open_set_loss,
+    scores,
+    strangers,
+)
+from speakerd.training.meta.start import prototypes
+from tests.training.meta.conftest import STEPS, Heard
+from tests.training.meta.tasks import task, vectors
+
+
+def in_double(params: Params, one: Task) -> tuple[Params, Task]:
+    parts = {name: getattr(one, name).double() for name in ("support", "member", "others", "share", "near")}
+    return {name: value.double() for name, value in params.items()}, Task(**parts)
+
+
+@pytest.mark.parametrize("part", ["w", "b"])
+def test_inner_slope_is_the_numerical_derivative(params: Params, part: str) -> None:
+    # how hard each stranger is counts as a constant: here all are equally hard, so that it is one
+    params, one = in_double(params | {"hardness": torch.tensor(-40.0)}, task(params, 3, 4))
+    head = prototypes(params, one)
+    loss = open_set_loss(params, one, head)
+    slope, step = grad(loss)(head)[part], 1e-6
+    along = torch.randn(slope.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    up, down = (loss(head | {part: head[part] + sign * step * along}) for sign in (1, -1))
+    assert float((up - down) / (2 * step)) == pytest.approx(float((slope * along).sum()), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["scale", "reach", "limit", "balance", "naming", "trust", "pull", "step_w", "step_b"])
+def test_outer_slope_is_the_numerical_derivative(params: Params, name: str) -> None:
+    """Through all steps of the inner loop, to second order."""
+    # where the weights of the hardest do not depend on the head, nothing is taken for a constant
+    even = params | {"hardness": torch.tensor(-40.0)}
+    even, one = in_double(even, task(even, 3, 4))
+
+    def outer(value: torch.Tensor) -> torch.Tensor:
+        head = anil.adapt(even | {name: value}, one)[-1]
+        return head["w"].square().mul(torch.arange(96.0)).sum() + head["b"].sum()
+
+    slope, step = grad(outer)(even[name]), 1e-5
+    up, down = outer(even[name] + step), outer(even[name] - step)
+    assert float((up - down) / (2 * step)) == pytest.approx(float(slope.sum()), rel=1e-4)
+
+
+def test_first_order_leaves_out_what_the_second_order_knows(params: Params) -> None:
+    one = task(params, 3, 4, others=150)
+    params = params | {"step_metric": torch.full((STEPS,), -2.0)}
+
+    def after(learn: Learn, steps: int) -> torch.Tensor:
+        fewer = params | {"pull": params["pull"][:steps]}
+        return jacrev(lambda metric: learn(fewer | {"metric": metric}, one)[-1]["metric"].sum())(fewer["metric"])
+
+    # without a step there is no slope to differentiate; with steps the slopes depend on where they are taken
+    assert torch.allclose(after(maml.learn, 0), after(fomaml.learn, 0))
+    first, second = after(fomaml.learn, STEPS), after(maml.learn, STEPS)
+    assert torch.allclose(first, torch.ones(96, 96), atol=1e-5), "with constant slopes the metric moves as a whole"
+    assert (first - second).abs().max() > 1e-3
+    assert torch.allclose(maml.learn(params, one)[-1]["metric"], fomaml.learn(params, one)[-1]["metric"], atol=1e-6), (
+        "what is learned is the same; only the outer loop sees less"
+    )
+
+
+def test_no_step_is_the_prototype_classifier(heard: Heard) -> None:
+    """The same as the scores of recognition/scoring.py, but for how the nearest strangers are counted."""
+    params = first_params(96) | {"unlike": torch.tensor(0.5), "shared": torch.tensor(0.5)}
+    episode = heard.episodes()(HELD, ways=4, shots=3)
+    one = moved(episode.task, params["metric"], params)
+    first = anil.adapt(params, one)[0]
+    found = scores(first, episode.tried, strangers(params, episode.tried, one.others, one.share))
+    total = one.member.T @ one.support
+    matrix = unit(total.numpy())
+    near_tried, near_matrix = (
+        nearness(params, torch.as_tensor(v), one.others, one.share).numpy() for v in (episode.tried, matrix)
+    )
+    expected = relative(episode.tried.numpy() @ matrix.T, near_tried, near_matrix)
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+
+
+def test_nearness_lies_between_the_mean_and_the_nearest(params: Params) -> None:
+    cosines = vectors(50, seed=1) @ vectors(300, seed=2).T
+    found = nearness(params, vectors(50, seed=1), vectors(300, seed=2), torch.ones(300))
+    assert (found > cosines.mean(dim=1)).all()
+    assert (found < cosines.max(dim=1).values).all()
+
+
+@pytest.mark.parametrize("ways", [1, 2, 100])
+def test_any_number_of_commands(params: Params, ways: int) -> None:
+    one = task(params, ways, 3)
+    head = anil.adapt(params, one)[-1]
+    assert head["w"].shape == (ways, 96)
+    found = scores(head, one.support, strangers(params, one.support, one.others, one.share))
+    strange = scores(head, one.others, one.near)
+    assert (found.argmax(dim=1) == one.member.argmax(dim=1)).all()
+    assert found.max(dim=1).values.min() > strange.max()
+
+
+def test_steps_raise_examples_above_strangers(heard: Heard) -> None:
+    params = first_params(96) | {"step_w": torch.full((5,), -2.5)}
+    episodes = heard.episodes()
+    for _ in range(10):
+        episode = episodes(HELD, shots=3)
+        one = moved(episode.task, params["metric"], params)
+        first, *_, last = anil.adapt(params, one)
+        loss = open_set_loss(params, one, first)
+        assert loss(last) < loss(first)
+
+
+def test_padding_changes_nothing(params: Params) -> None:
+    one = task(params, 4, 3)
+    padded = Task(
+        torch.cat([one.support, vectors(7, seed=9)]),
+        torch.cat([one.member, torch.zeros(7, 4)]),
+        torch.cat([one.others, vectors(50, seed=8)]),
+        torch.cat([one.share, torch.zeros(50)]),
+        torch.cat([one.near, torch.ones(50)]),
+    )
+    for part, value in anil.adapt(params, one)[-1].items():
+        assert torch.allclose(value, anil.adapt(params, padded)[-1][part], atol=1e-5)
+
+
+def test_examples_that_count_twice_are_examples_given_twice(params: Params) -> None:
+    one = task(params, 3, 2)
+    weighed = replace(one, member=one.member * torch.tensor([2.0, 1, 1, 1, 2, 1])[:, None])
+    again = torch.tensor([0, 0, 1, 2, 3, 4, 4, 5])
+    twice = replace(one, support=one.support[again], member=one.member[again])
+    for part, value in anil.adapt(params, weighed)[-1].items():
+        assert torch.allclose(value, anil.adapt(params, twice)[-1][part], atol=1e-5)
+
+
+def test_one_more_command_hardly_moves_the_others(heard: Heard, params: Params) -> None:
+    """Only the naming term knows of other commands: without it they do not move at all, with it by less than a tenth
+    of what lies between a command and a stranger."""
+    episodes = heard.episodes()
+    episode = episodes(HELD, ways=5, shots=3)
+    everything = moved(episode.task, params["metric"], params)
+    four = everything.member[:, :4]
+    fewer = replace(everything, member=four[four.sum(dim=1) > 0], support=everything.support[four.sum(dim=1) > 0])
+    alone = params | {"naming": torch.tensor(-80.0)}
+    off = strangers(params, everything.others, everything.others, everything.share)
+
+    def change(given: Params) -> float:
+        more, less = (scores(anil.adapt(given, one)[-1], everything.others, off)[:, :4] for one in (everything, fewer))
+        return float((more - less).abs().max())
+
+    assert change(alone) < 1e-5
+    assert change(params) < 0.03
