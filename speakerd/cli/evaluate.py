@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from speakerd.cli.common import Session, common
+from speakerd.cli.evaluate_stream import stream
 
 if TYPE_CHECKING:
     from speakerd.evaluation.sounds import Progress
@@ -22,6 +23,9 @@ PROTOCOL = click.Choice(["rusci", "gok", "splitgsc", "parnami", "parnami-open"])
 @click.group("eval")
 def evaluate() -> None:
     """The published protocols, on your own recordings or on corpora."""
+
+
+evaluate.add_command(stream)
 
 
 @evaluate.command("few-shot")
