@@ -23,7 +23,10 @@ def answers(mind: Mind, config: Config, questions: Questions) -> list[Scores]:
     where = _Speech()
     pieces = tuple(where.piece(clip) for clip in questions.clips)
     nobody: NDArray[np.str_] = np.full(len(pieces), "")
-    (heard,) = hear(mind.encoder, Sounds(pieces, nobody, nobody, nobody), lambda _: None).values()
+    words = np.full(len(pieces), "", "<U6")
+    teaching = [clip for draw in questions.draws for clips in draw.support for clip in clips]
+    words[teaching] = "taught"  # only words are enlarged as examples are
+    (heard,) = hear(mind.encoder, Sounds(pieces, nobody, words, nobody), lambda _: None).values()
     vectors = Vectors.of(mind.world, heard.vectors, heard.cut)
     found = []
     for draw in questions.draws:
