@@ -6,7 +6,7 @@ from pathlib import Path
 from speakerd.config import Config
 from speakerd.learning.household import Household
 from speakerd.recognition.encoder import BUNDLED, Encoder, ModelError, TrunkEncoder
-from speakerd.recognition.frames_encoder import FramesEncoder, world_beside
+from speakerd.recognition.frames_encoder import FramesEncoder, beside
 from speakerd.recognition.world import World
 from speakerd.store.store import Store
 
@@ -28,10 +28,10 @@ class Mind:
             raise ModelError("recognition.encoder and recognition.models are both set; one of them says what to use")
         if chosen.encoder:
             foreign = FramesEncoder(Path(chosen.encoder))
-            return cls(foreign, World.load(world_beside(Path(chosen.encoder)), foreign.id))
+            return cls(foreign, World.load(*beside(Path(chosen.encoder)), foreign.id))
         folder = Path(chosen.models) if chosen.models else BUNDLED
         own = TrunkEncoder(folder)
-        return cls(own, World.load(folder / "world.npz", own.id))
+        return cls(own, World.load(folder / "world.npz", folder / "adapt.onnx", own.id))
 
     @property
     def id(self) -> str:

@@ -10,13 +10,15 @@ from speakerd.audio.files import read_audio
 from speakerd.config import Config, Enrolment, Gate, Recognition
 from speakerd.demo.truth import lessons
 from speakerd.house import Mind
+from speakerd.learning.enlarge import enlarge
 from speakerd.learning.takes import judge_recording
 from speakerd.recognition.encoder import ModelError
 from speakerd.recognition.frames_encoder import FramesEncoder
-from speakerd.recognition.scoring import Matcher
-from speakerd.recognition.world import Matrix, unit
+from speakerd.recognition.head import Matrix
+from speakerd.recognition.scoring import Matcher, learned
+from speakerd.store.knowledge import Heads
 from tests.recognition.foreign import write
-from tests.recognition.worlds import world
+from tests.recognition.worlds import world, write_adapter
 
 TAKES = {
     name: [judge_recording(path.name, read_audio(path), Gate()) for path in paths] for name, paths in lessons().items()
@@ -31,13 +33,15 @@ def foreign(tmp_path: Path) -> Config:
     encoder = FramesEncoder(path)
     usual = np.mean([encoder.embed(take.utterance) for takes in TAKES.values() for take in takes if take.utterance], 0)
     world(encoder=encoder.id, mean=usual).save(tmp_path / "bands.world.npz")
+    write_adapter(tmp_path / "bands.adapt.onnx", encoder.id)
     return Config(recognition=Recognition(encoder=str(path)))
 
 
-def centre(mind: Mind, name: str) -> Matrix:
-    """The prototype of a command when ``mind`` hears its takes."""
-    heard = [mind.encoder.embed(take.utterance) for take in TAKES[name] if take.utterance]
-    return unit(mind.world.whiten(np.stack(heard)).mean(axis=0, keepdims=True))
+def heads(mind: Mind, name: str) -> Heads:
+    """The heads of a command when ``mind`` hears its takes."""
+    taken = [take.utterance for take in TAKES[name] if take.utterance]
+    heard: list[Matrix] = [np.stack([mind.encoder.embed(each) for each in (one, *enlarge(one))]) for one in taken]
+    return learned(mind.world, [mind.world.place(vectors) for vectors in heard], [None] * len(heard))[0]
 
 
 def test_an_encoder_of_another_make_teaches_and_recognises(foreign: Config, tmp_path: Path) -> None:
@@ -47,7 +51,7 @@ def test_an_encoder_of_another_make_teaches_and_recognises(foreign: Config, tmp_
     for name, takes in TAKES.items():
         household.enroll(name, takes)
     for command in household.knowledge.commands:
-        assert np.abs(command.prototypes - centre(mind, command.name)).max() < 1e-5
+        assert command.heads.to_bytes() == heads(mind, command.name).to_bytes()
     matcher = Matcher(mind.world, household.knowledge.commands)
     match = matcher.match(mind.encoder.embed(TAKES[LAMP][0].utterance or pytest.fail()))
     assert match is not None and match.command == LAMP
@@ -61,20 +65,22 @@ def test_another_encoder_learns_again_from_kept_sound_and_back(mind: Mind, forei
     other = Mind.load(foreign)
     after = other.household(state, foreign)
     assert after.history()[0].change == "derived again for the encoder bands"
-    assert {c.prototypes.shape[1] for c in after.knowledge.commands} == {16}
+    assert {c.heads.weights.shape[1] for c in after.knowledge.commands} == {16}
     assert [(c.name, c.action, c.examples) for c in after.knowledge.commands] == [
         (c.name, c.action, c.examples) for c in before.knowledge.commands
     ]
     for command in after.knowledge.commands:  # heard again, but for the 16 bits that were kept
-        assert np.abs(command.prototypes - centre(other, command.name)).max() < 0.02
+        expected = heads(other, command.name)
+        assert np.abs(command.heads.weights - expected.weights).max() < 0.02
+        assert np.abs(command.heads.bias - expected.bias).max() < 0.02
     after.enroll(LAMP, TAKES[LAMP][:1])
     back = mind.household(state, Config())
-    assert {c.prototypes.shape[1] for c in back.knowledge.commands} == {mind.encoder.dimension}
+    assert {c.heads.weights.shape[1] for c in back.knowledge.commands} == {mind.encoder.dimension}
     assert len(next(c for c in back.knowledge.commands if c.name == LAMP).examples) == 4
     after_again = other.household(state, foreign)
     undone = after_again.undo()  # also what is brought back is of the encoder in use
     assert undone
-    assert {c.prototypes.shape[1] for c in after_again.knowledge.commands} == {16}
+    assert {c.heads.weights.shape[1] for c in after_again.knowledge.commands} == {16}
 
 
 def test_what_cannot_be_heard_again_is_to_be_taught_again(
@@ -87,12 +93,14 @@ def test_what_cannot_be_heard_again_is_to_be_taught_again(
     assert [c.name for c in household.knowledge.commands] == [NIGHT]
     assert f"without audio, to be taught again: {LAMP}" in caplog.text
     household.enroll(LAMP, TAKES[LAMP])
-    assert {c.prototypes.shape[1] for c in household.knowledge.commands} == {16}
+    assert {c.heads.weights.shape[1] for c in household.knowledge.commands} == {16}
 
 
 CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no world": (lambda folder: (folder / "bands.world.npz").unlink(), "`speakerd encoder .*bands.onnx --data DIR`"),
-    "other weights": (lambda folder: write(folder / "bands.onnx", lowest=100.0), "was made with another encoder"),
+    "no head": (lambda folder: (folder / "bands.adapt.onnx").unlink(), "adapt.onnx is missing: .*`speakerd encoder "),
+    "other weights": (lambda folder: write(folder / "bands.onnx", lowest=100.0), "was made for another encoder"),
+    "another's world": (lambda folder: world().save(folder / "bands.world.npz"), "was made with another encoder"),
     "no model": (lambda folder: (folder / "bands.onnx").unlink(), "recognition.encoder names an ONNX file"),
 }
 

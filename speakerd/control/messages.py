@@ -4,10 +4,9 @@ one end: done or failed."""
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 from msgspec import Meta
 
-from speakerd.store.knowledge import Command, Knowledge
+from speakerd.store.knowledge import Command, Heads, Knowledge
 
 
 class Recording(msgspec.Struct, frozen=True):
@@ -97,7 +96,7 @@ Reply = Item | Done | Failed
 
 
 class CommandPicture(msgspec.Struct, frozen=True):
-    """A command without its examples; prototypes as float32 bytes, one row for each of ``speakers``."""
+    """A command without its examples; ``heads`` as ``Heads.to_bytes`` writes them, one for each of ``speakers``."""
 
     name: str
     action: str | None
@@ -105,7 +104,7 @@ class CommandPicture(msgspec.Struct, frozen=True):
     expected_fa_per_hour: float
     expected_frr: float
     over_budget: bool
-    prototypes: bytes
+    heads: bytes
     speakers: list[str | None]
     examples: list[int]
 
@@ -126,8 +125,7 @@ class Snapshot(msgspec.Struct, frozen=True):
             tuple(
                 Command(
                     c.name, c.action, c.threshold, c.expected_fa_per_hour, c.expected_frr, c.over_budget,
-                    np.frombuffer(c.prototypes, np.float32).reshape(len(c.speakers), -1), tuple(c.speakers),
-                    tuple(c.examples),
+                    Heads.from_bytes(c.heads, len(c.speakers)), tuple(c.speakers), tuple(c.examples),
                 )
                 for c in self.commands
             ),
@@ -136,7 +134,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 def _picture(c: Command) -> CommandPicture:
     return CommandPicture(
-        c.name, c.action, c.threshold, c.expected_fa_per_hour, c.expected_frr, c.over_budget, c.prototypes.tobytes(),
+        c.name, c.action, c.threshold, c.expected_fa_per_hour, c.expected_frr, c.over_budget, c.heads.to_bytes(),
         list(c.speakers), list(c.examples),
     )  # fmt: skip
 

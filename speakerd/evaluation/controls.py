@@ -9,8 +9,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from speakerd.evaluation.space import Vectors, spread
-from speakerd.recognition.world import Matrix, World, unit
+from speakerd.evaluation.space import Vectors, nearest
+from speakerd.recognition.head import Matrix
+from speakerd.recognition.world import World, unit
 
 UNKNOWN = -1
 
@@ -39,7 +40,7 @@ def as_norm(world: World, support: Vectors, owners: Owners) -> Score:
     """Cosine to the prototype in the world's space, less the mean and over the deviation of the cosines that the
     nearest strangers have, once to the utterance and once to the prototype (Matejka et al. 2017)."""
     centres = unit(_means(support.white, owners))
-    near, wide = world.nearness(centres), spread(world, centres)
+    near, wide = nearest(world, centres)
 
     def score(tried: Vectors) -> NDArray[np.float32]:
         cosines = tried.white @ centres.T

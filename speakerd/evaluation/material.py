@@ -36,7 +36,8 @@ class Ear:
         """Hears everything; takes a few milliseconds a clip and condition."""
         self.sounds, self.world = sounds, mind.world
         wanted = dict.fromkeys((CLEAN, *conditions.levels))
-        heard = hear(mind.encoder, sounds, progress, tuple(wanted), conditions.noise, config.gate)
+        taught = conditions.levels if conditions.taught_in_noise else (CLEAN,)
+        heard = hear(mind.encoder, sounds, progress, tuple(wanted), conditions.noise, config.gate, taught)
         vectors = {level: Vectors.of(mind.world, found.vectors, found.cut) for level, found in heard.items()}
         self.clean = vectors[CLEAN]
         self.trials = {

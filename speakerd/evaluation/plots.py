@@ -10,7 +10,7 @@ from speakerd.errors import SpeakerdError
 from speakerd.evaluation.few_shot import PRODUCT, Draw
 from speakerd.evaluation.metrics import accuracy_curve
 from speakerd.evaluation.sounds import Names
-from speakerd.recognition.world import Matrix
+from speakerd.recognition.head import Matrix
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

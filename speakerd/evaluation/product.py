@@ -9,36 +9,37 @@ from speakerd.config.settings import Listening
 from speakerd.evaluation.controls import Owners
 from speakerd.evaluation.space import Vectors
 from speakerd.learning.calibration import TALK_HOURS, own_scores, promise
-from speakerd.recognition.scoring import prototypes, relative
-from speakerd.recognition.world import Matrix, World
+from speakerd.recognition.head import scores
+from speakerd.recognition.scoring import learned
+from speakerd.recognition.world import World
+from speakerd.store.knowledge import Heads
 
 
 @dataclass(frozen=True)
 class Taught:
-    """Commands after their examples were given to ``enroll``: ``prototypes`` (commands, dimension), ``near`` and
-    ``thresholds`` (commands,), and the share of misses that was promised, their mean."""
+    """Commands after their examples were given to ``enroll``: a head and a threshold (commands,) each, and the share of
+    misses that was promised, their mean."""
 
-    prototypes: Matrix
-    near: NDArray[np.float32]
+    heads: Heads
     thresholds: NDArray[np.floating]
     expected_frr: float
 
     def __call__(self, tried: Vectors) -> NDArray[np.float32]:
-        return relative(tried.white @ self.prototypes.T, tried.near, self.near)
+        return scores(self.heads, tried.white, tried.strange)
 
 
 def taught(world: World, support: Vectors, owners: Owners, budget: Listening) -> Taught:
     """Teach each command from its examples, by nobody in particular."""
     commands = int(owners.max()) + 1
     share = budget.false_accepts_per_day / TALK_HOURS / commands
-    matrices, promises = [], []
+    heads, promises = [], []
     for command in range(commands):
-        white = support.white[owners == command]
-        nobody: list[str | None] = [None] * len(white)
-        matrix, _ = prototypes(white, nobody)
-        own = own_scores(world, white, nobody)
-        promises.append(promise(world, matrix, own, len(white), share, budget.highest_frr))
-        matrices.append(matrix)
-    matrix = np.concatenate(matrices)
+        examples = list(support.taught[owners == command])
+        nobody: list[str | None] = [None] * len(examples)
+        head, _ = learned(world, examples, nobody)
+        own = own_scores(world, examples, nobody)
+        promises.append(promise(world, head, own, len(examples), share, budget.highest_frr))
+        heads.append(head)
+    together = Heads(np.concatenate([head.weights for head in heads]), np.concatenate([head.bias for head in heads]))
     thresholds = np.array([kept.threshold for kept in promises])
-    return Taught(matrix, world.nearness(matrix), thresholds, float(np.mean([kept.expected_frr for kept in promises])))
+    return Taught(together, thresholds, float(np.mean([kept.expected_frr for kept in promises])))

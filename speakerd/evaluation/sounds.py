@@ -14,8 +14,9 @@ from speakerd.audio.segmenter import FRAME, LONGEST, SHORTEST, find_utterance, f
 from speakerd.config.settings import Gate
 from speakerd.evaluation.conditions import CLEAN, Noise
 from speakerd.events import Samples, Utterance
+from speakerd.learning.enlarge import VARIANTS, enlarge
 from speakerd.recognition.encoder import Encoder
-from speakerd.recognition.world import Matrix
+from speakerd.recognition.head import Matrix
 
 AUDIO = (".wav", ".flac", ".ogg", ".opus")
 
@@ -109,8 +110,9 @@ def speech_in(folder: Path, progress: Progress, gate: Gate | None = None) -> Sou
 
 @dataclass(frozen=True)
 class Heard:
-    """Embeddings (pieces, dimension) as the encoder gives them; ``cut`` (pieces,): whether the segmenter found an
-    utterance that can be a command (where not, the whole was heard, and it counts as rejected)."""
+    """Embeddings (pieces, 1 + variants, dimension) as the encoder gives them, the variants those that an example is
+    enlarged by (zeros where it was not to be an example); ``cut`` (pieces,): whether the segmenter found an utterance
+    that can be a command (where not, the whole was heard, and it counts as rejected)."""
 
     vectors: Matrix
     cut: NDArray[np.bool_]
@@ -118,15 +120,15 @@ class Heard:
 
 def hear(
     encoder: Encoder, sounds: Sounds, progress: Progress, levels: Sequence[float] = (CLEAN,),
-    noise: Noise | None = None, gate: Gate | None = None,
+    noise: Noise | None = None, gate: Gate | None = None, taught: Sequence[float] = (CLEAN,),
 ) -> dict[float, Heard]:  # fmt: skip
     """Hear every piece the way ``score`` does, as it is (CLEAN) and with ``noise`` at each of the other ``levels``
-    (signal to noise ratio in dB).
+    (signal to noise ratio in dB). At the levels ``taught`` the words are enlarged as ``enroll`` does.
 
     Raises:
         AudioFileError: a recording cannot be read.
     """
-    vectors = {level: np.zeros((len(sounds), encoder.dimension), np.float32) for level in levels}
+    vectors = {level: np.zeros((len(sounds), 1 + VARIANTS, encoder.dimension), np.float32) for level in levels}
     cut = {level: np.zeros(len(sounds), bool) for level in levels}
     last, recording = None, np.zeros(0, np.float32)
     for i, piece in enumerate(sounds.pieces):
@@ -141,8 +143,10 @@ def hear(
             else:
                 begin, end = (clean.begin, clean.end) if clean.decided else (0, len(samples))
                 found = _utterance(noise.mixed(samples, (begin, end), level, piece.key), piece, gate)
-            vectors[level][i] = encoder.embed(found)
+            vectors[level][i, 0] = encoder.embed(found)
             cut[level][i] = bool(found.decided) and SHORTEST <= found.seconds <= LONGEST
+            if level in taught and cut[level][i] and sounds.words[i]:
+                vectors[level][i, 1:] = [encoder.embed(variant) for variant in enlarge(found)]
     return {level: Heard(vectors[level], cut[level]) for level in levels}
 
 

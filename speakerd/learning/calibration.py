@@ -6,14 +6,17 @@ what this command's own examples score when each is left out in turn, by way of 
 commands turned out to score, given the same: three examples alone could only say 0, 1/3, 2/3 or 1.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speakerd.recognition.scoring import prototypes, relative, scores
-from speakerd.recognition.world import Matrix, World
+from speakerd.recognition.head import Matrix, scores
+from speakerd.recognition.scoring import learned
+from speakerd.recognition.world import World
+from speakerd.store.knowledge import Heads
 
 TALK_HOURS = 4.0  # a day's television and conversation within hearing; a budget a day is spent on these
 TAIL = 0.02  # the share of impostors that the tail is fitted to
@@ -58,13 +61,15 @@ class Impostors:
         return self._base + self._excess * float(np.log(self._per_hour * share / rate))
 
 
-def own_scores(world: World, whitened: Matrix, speakers: list[str | None]) -> Scores:
-    """What each example (examples, dimension) scores against the others: (examples,); empty for a single one."""
+def own_scores(world: World, examples: Sequence[Matrix], speakers: Sequence[str | None]) -> Scores:
+    """What each example, itself and its variants (1 + variants, dimension), scores with a head that was learned from
+    the others: (examples,); empty for a single one."""
     found = []
-    for i in range(len(whitened)) if len(whitened) > 1 else ():
-        rest = np.arange(len(whitened)) != i
-        matrix, _ = prototypes(whitened[rest], [s for s, kept in zip(speakers, rest, strict=True) if kept])
-        found.append(scores(world, whitened[i : i + 1], matrix, world.nearness(matrix)).max())
+    for i in range(len(examples)) if len(examples) > 1 else ():
+        rest = [j for j in range(len(examples)) if j != i]
+        heads, _ = learned(world, [examples[j] for j in rest], [speakers[j] for j in rest])
+        left = examples[i][:1]
+        found.append(scores(heads, left, world.strangers(left)).max())
     return np.array(found, np.float32)
 
 
@@ -76,9 +81,9 @@ def expected_scores(world: World, own: Scores, examples: int) -> NormalDist:
     return NormalDist(general.base + general.slope * float(own.mean()), general.residual)
 
 
-def promise(world: World, prototype: Matrix, own: Scores, examples: int, share: float, highest_frr: float) -> Promise:
+def promise(world: World, heads: Heads, own: Scores, examples: int, share: float, highest_frr: float) -> Promise:
     """The threshold for a command that may spend ``share`` false accepts per hour of talk."""
-    against = relative(world.impostors @ prototype.T, world.near_impostors, world.nearness(prototype)).max(axis=1)
+    against = scores(heads, world.impostors, world.near_impostors).max(axis=1)
     impostors = Impostors(against, world.impostors_per_hour)
     genuine = expected_scores(world, own, examples)
     kept, limit = impostors.threshold(share), genuine.inv_cdf(highest_frr)

@@ -17,6 +17,7 @@ from speakerd.events import Samples, Utterance
 
 SPEEDS = (0.9, 1.1)
 SNRS = (15.0, 8.0, 2.0)  # dB of the utterance above the added noise
+VARIANTS = len(SPEEDS) + 1 + len(SNRS)
 SOFTER = -15.0  # dB
 VARIANT_WEIGHT = 0.2  # of a variant, where the example itself has 1
 WINDOW = 512  # of the noise's spectrum, 32 ms

@@ -12,13 +12,15 @@ import numpy as np
 from speakerd.audio.files import from_flac, to_flac
 from speakerd.config import Config
 from speakerd.errors import SpeakerdError
-from speakerd.events import Embedding, Utterance
-from speakerd.learning.calibration import TALK_HOURS, expected_scores, own_scores, promise
+from speakerd.events import Utterance
+from speakerd.learning.calibration import TALK_HOURS, Scores, expected_scores, own_scores, promise
+from speakerd.learning.enlarge import enlarge
 from speakerd.learning.takes import Take
 from speakerd.recognition.encoder import Encoder
-from speakerd.recognition.scoring import prototypes, scores
-from speakerd.recognition.world import Matrix, World, unit
-from speakerd.store.knowledge import Command, Example, Knowledge, Version, same_name, tidy_name
+from speakerd.recognition.head import Matrix, scores
+from speakerd.recognition.scoring import learned
+from speakerd.recognition.world import Genuine, World
+from speakerd.store.knowledge import Command, Example, Heads, Knowledge, Version, same_name, tidy_name
 from speakerd.store.schema import StoreError
 from speakerd.store.store import Store
 
@@ -28,11 +30,15 @@ MOST_EXAMPLES = 40
 # Deviations below the usual score from which an example is unlike the others: on people's recordings 3 % of good ones
 # are, and one or more in 98 % of three that are different words.
 UNLIKE = 1.25
-# The lead under which two commands are close: of people's recordings, "archie" and "hey archie" are, one pair in ten of
-# wake phrases, one in fifty of longer words.
-CLOSE = 0.25
+# The lead, in deviations of the usual score, under which two commands are close: of people's recordings, "archie" and
+# "hey archie" are, "goodnight" and "good night house" are not.
+CLOSE = 1.5
 # Cosine of two embeddings above which they are of one recording: two takes never come so near.
 SAME = 0.9995
+
+
+REMEMBERED = 200  # commands whose examples' scores are kept in memory
+UNTAUGHT = Heads(np.zeros((0, 0), np.float32), np.zeros(0, np.float32))
 
 
 class EnrolmentError(SpeakerdError):
@@ -45,6 +51,7 @@ class Household:
     def __init__(self, store: Store, encoder: Encoder, world: World, config: Config) -> None:
         self._store, self._encoder, self._world = store, encoder, world
         self.config = config
+        self._own: dict[tuple[int, ...], Scores] = {}
         self._lock = threading.Lock()
         self.changed: Callable[[], None] = lambda: None  # called after every change, before whoever made it is told
         self.knowledge: Knowledge = self._of_this_encoder(store.knowledge())
@@ -76,7 +83,7 @@ class Household:
         if not kept:
             raise EnrolmentError(f"{name}: no example could be used, nothing was changed")
         doubts = [take.reason for take in takes if take.utterance is not None]
-        vectors = [self._encoder.embed(utterance) for utterance in kept]
+        vectors = [self._embedded(utterance) for utterance in kept]
         known = self.knowledge.find(name)
         before = [] if known is None or replace else self._store.examples(known.examples)
         doubts = [
@@ -102,7 +109,7 @@ class Household:
                 )
             fresh = tuple(-1 - i for i in range(len(new)))
             kept_action = action or (old.action if old else None)
-            grown = Command(label, kept_action, 0, 0, 0, False, np.zeros((0, 0), np.float32), (), members + fresh)
+            grown = Command(label, kept_action, 0, 0, 0, False, UNTAUGHT, (), members + fresh)
             return self._derived([c for c in now.commands if c is not old] + [grown], new)
 
         with self._changing():
@@ -187,12 +194,12 @@ class Household:
 
     def confusable(self, command: Command) -> list[str]:
         """Names of the commands that an utterance of this one might be taken for, or the other way round."""
-        mine = self._expected(command)
+        mine, close = self._expected(command), CLOSE * self._usual(len(command.examples)).deviation
         return [
             other.name
             for other in self.knowledge.commands
             if other.name != command.name
-            and min(self._lead(mine, other), self._lead(self._expected(other), command)) < CLOSE
+            and min(self._lead(mine, other), self._lead(self._expected(other), command)) < close
         ]
 
     # -- deriving
@@ -203,56 +210,81 @@ class Household:
         )
 
     def _derived(self, commands: list[Command], new: list[Example]) -> list[Command]:
-        """Prototypes and promises of all commands. One that comes out as it was keeps its ``id``."""
+        """Heads and promises of all commands. One that comes out as it was keeps its ``id``."""
         share = self.config.listening.false_accepts_per_day / TALK_HOURS / max(1, len(commands))
         return [self._trained(command, new, share) for command in commands]
 
     def _trained(self, command: Command, new: list[Example], share: float) -> Command:
-        examples = [new[-1 - e] if e < 0 else self._store.examples([e])[0] for e in command.examples]
-        vectors = [example.embedding for example in examples if example.embedding is not None]
-        whitened = self._world.whiten(np.stack(vectors))
-        speakers = [example.speaker for example in examples]
-        matrix, whose = prototypes(whitened, speakers)
-        own = own_scores(self._world, whitened, speakers)
-        kept = promise(self._world, matrix, own, len(examples), share, self.config.listening.highest_frr)
+        heads, whose = command.heads, command.speakers
+        if command.id is None:
+            placed, speakers = self._placed(self._examples(command, new))
+            heads, whose = learned(self._world, placed, speakers)
+        own = self._own_scores(command, new)
+        kept = promise(self._world, heads, own, len(command.examples), share, self.config.listening.highest_frr)
         trained = Command(
             command.name, command.action, kept.threshold, kept.expected_fa_per_hour, kept.expected_frr,
-            kept.over_budget, matrix, whose, command.examples, command.id,
+            kept.over_budget, heads, whose, command.examples, command.id,
         )  # fmt: skip
         same = command.id is not None and isclose(trained.threshold, command.threshold, abs_tol=1e-6)
         return trained if same else replace(trained, id=None)
 
+    def _examples(self, command: Command, new: Sequence[Example] = ()) -> list[Example]:
+        return [new[-1 - e] if e < 0 else self._store.examples([e])[0] for e in command.examples]
+
+    def _placed(self, examples: Sequence[Example]) -> tuple[list[Matrix], list[str | None]]:
+        """Examples and their variants in the world's space, (1 + variants, dimension) each, and who said them."""
+        known = [example for example in examples if example.embeddings is not None]
+        return [self._world.place(e.embeddings) for e in known if e.embeddings is not None], [e.speaker for e in known]
+
+    def _own_scores(self, command: Command, new: Sequence[Example] = ()) -> Scores:
+        """What each of a command's examples scores against the others. Of stored ones it is remembered: every change
+        of one command sets the thresholds of all, and this is the larger part of the work."""
+        if min(command.examples, default=-1) < 0:
+            return own_scores(self._world, *self._placed(self._examples(command, new)))
+        if command.examples not in self._own:
+            if len(self._own) > REMEMBERED:
+                self._own.clear()
+            self._own[command.examples] = own_scores(self._world, *self._placed(self._examples(command)))
+        return self._own[command.examples]
+
+    def _embedded(self, utterance: Utterance) -> Matrix:
+        """Embeddings (1 + variants, dimension) of an utterance and of what it is enlarged by."""
+        return np.stack([self._encoder.embed(heard) for heard in (utterance, *enlarge(utterance))])
+
     def _example(
-        self, utterance: Utterance, vector: Embedding, source: str, who: str | None, doubt: str | None
+        self, utterance: Utterance, vectors: Matrix, source: str, who: str | None, doubt: str | None
     ) -> Example:
         audio = to_flac(utterance.samples) if self.config.enrolment.keep_audio else None
-        return Example(vector, source, utterance.begin, utterance.end, who, doubt, audio)
+        return Example(vectors, source, utterance.begin, utterance.end, who, doubt, audio)
 
-    def _unlike_the_others(self, vector: Embedding, beside: list[Embedding], before: list[Example]) -> str | None:
-        others = beside + [example.embedding for example in before if example.embedding is not None]
+    def _unlike_the_others(self, one: Matrix, beside: list[Matrix], before: list[Example]) -> str | None:
+        others = beside + [example.embeddings for example in before if example.embeddings is not None]
         if not others:
             return None
-        if max(float(vector @ other) for other in others) > SAME:
+        if max(float(one[0] @ other[0]) for other in others) > SAME:
             return "the same recording as another example: say it once more instead"
-        whitened = self._world.whiten(np.stack([vector, *others]))
-        matrix = unit(whitened[1:].mean(axis=0, keepdims=True))
-        score = float(scores(self._world, whitened[:1], matrix, self._world.nearness(matrix)).max())
-        usual = self._world.genuine[min(len(others), len(self._world.genuine)) - 1]
+        heads, _ = learned(self._world, [self._world.place(other) for other in others], [None] * len(others))
+        placed = self._world.place(one[:1])
+        score = float(scores(heads, placed, self._world.strangers(placed)).max())
+        usual = self._usual(len(others))
         if score < usual.mean - UNLIKE * usual.deviation:
             return "unlike the other examples: was it the same command, said completely?"
         return None
 
+    def _usual(self, examples: int) -> Genuine:
+        """How utterances of commands with as many examples score."""
+        return self._world.genuine[min(examples, len(self._world.genuine)) - 1]
+
     def _expected(self, command: Command) -> tuple[float, Matrix]:
-        """What the command's next utterances are expected to score, and its whitened examples (examples, dimension)."""
-        examples = self._store.examples(command.examples)
-        whitened = self._world.whiten(np.stack([e.embedding for e in examples if e.embedding is not None]))
-        own = own_scores(self._world, whitened, [e.speaker for e in examples])
-        return expected_scores(self._world, own, len(examples)).mean, whitened
+        """What the command's next utterances are expected to score, and its examples (examples, dimension)."""
+        placed, _ = self._placed(self._examples(command))
+        own = self._own_scores(command)
+        return expected_scores(self._world, own, len(placed)).mean, np.stack([example[0] for example in placed])
 
     def _lead(self, expected: tuple[float, Matrix], other: Command) -> float:
         """How far utterances are expected to score above what the examples of the same command score as ``other``."""
-        mean, whitened = expected
-        as_other = scores(self._world, whitened, other.prototypes, self._world.nearness(other.prototypes)).max(axis=1)
+        mean, placed = expected
+        as_other = scores(other.heads, placed, self._world.strangers(placed)).max(axis=1)
         return mean - float(as_other.mean())
 
     def _known(self, name: str) -> Command:
@@ -286,10 +318,10 @@ class Household:
         for example in self._store.examples(command.examples):
             assert example.id is not None
             audio = self._store.audio(example.id)
-            if example.embedding is None and audio is not None:
+            if example.embeddings is None and audio is not None:
                 utterance = Utterance(from_flac(audio), example.begin, example.end, 0.0, 0.0)
-                vector = self._encoder.embed(utterance)
-                self._store.add_embedding(example.id, vector)
-                yield replace(example, embedding=vector)
-            elif example.embedding is not None:
+                vectors = self._embedded(utterance)
+                self._store.add_embeddings(example.id, vectors)
+                yield replace(example, embeddings=vectors)
+            elif example.embeddings is not None:
                 yield example

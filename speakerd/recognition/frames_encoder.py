@@ -51,19 +51,20 @@ class Description:
         return about_it
 
 
-def world_beside(path: Path) -> Path:
-    """Where the world of the encoder in ``path`` lies.
+def beside(path: Path) -> tuple[Path, Path]:
+    """Where the world and the head of the encoder in ``path`` lie.
 
     Raises:
-        ModelError: there is none.
+        ModelError: one is missing.
     """
-    world = path.with_suffix(".world.npz")
-    if not world.is_file():
-        raise ModelError(
-            f"{world} is missing: thresholds need to know what strangers score with this encoder. Make it with "
-            f"`speakerd encoder {path} --data DIR`"
-        )
-    return world
+    files = path.with_suffix(".world.npz"), path.with_suffix(".adapt.onnx")
+    for file in files:
+        if not file.is_file():
+            raise ModelError(
+                f"{file} is missing: commands are learned, and their thresholds set, by what strangers score with this "
+                f"encoder. Make it with `speakerd encoder {path} --data DIR`"
+            )
+    return files
 
 
 class FramesEncoder(Encoder):

@@ -1,40 +1,44 @@
-"""Prototypes and open-set scores.
+"""Heads of commands, and open-set scores.
 
-A command is represented by prototypes: the mean of its whitened examples (Snell et al. 2017, arXiv 1703.05175), one for
-each person who is named, else one for all. Its score for an utterance is the cosine to the nearest prototype, less how
-close strangers come to that prototype and to that utterance (adaptive symmetric normalisation without the scale,
-Matejka et al. 2017). Scores of different commands and utterances therefore compare, and teaching one more command
-leaves the scores of the others as they are.
+A command is represented by a head for each person who is named among its examples, else by one for all: a linear
+function that the few-step inner loop (head.py) arrived at from those examples and the world. Its score for an utterance
+is that, less how near strangers come to the utterance; the loop starts at the prototype classifier (Snell et al. 2017,
+arXiv 1703.05175; relative to a cohort as in Matejka et al. 2017). Every command is learned by itself: scores of
+different commands and utterances compare, and teaching one more leaves the scores of the others as they are.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
-from numpy.typing import NDArray
 
 from speakerd.events import Embedding, Match
-from speakerd.recognition.world import Matrix, World, unit
-from speakerd.store.knowledge import Command
+from speakerd.recognition.head import Matrix, scores
+from speakerd.recognition.world import World
+from speakerd.store.knowledge import Command, Heads
+
+VARIANT = 0.2  # how much a variant of an example counts, where the example itself counts 1 (learning/enlarge.py)
 
 
-def prototypes(whitened: Matrix, speakers: list[str | None]) -> tuple[Matrix, tuple[str | None, ...]]:
-    """Prototypes (prototypes, dimension) of examples (examples, dimension), and whose each is."""
+def learned(
+    world: World, examples: Sequence[Matrix], speakers: Sequence[str | None]
+) -> tuple[Heads, tuple[str | None, ...]]:
+    """Heads of one command from its examples, (1 + variants, dimension) each, in the world's space: the example itself
+    and what it was enlarged by. Also whose each head is."""
     named = {speaker for speaker in speakers if speaker is not None}
-    if len(named) < 2:
-        return unit(whitened.mean(axis=0, keepdims=True)), (None,)
-    whose = sorted(set(speakers), key=lambda name: (name is None, name))
-    rows = [[speaker == name for speaker in speakers] for name in whose]
-    return unit(np.stack([whitened[row].mean(axis=0) for row in rows])), tuple(whose)
+    whose: list[str | None] = [None]
+    of = [list(examples)]
+    if len(named) > 1:
+        whose = sorted(set(speakers), key=lambda name: (name is None, name))
+        of = [[e for e, speaker in zip(examples, speakers, strict=True) if speaker == name] for name in whose]
+    heads = [_adapted(world, some) for some in of]
+    return Heads(np.concatenate([h.weights for h in heads]), np.concatenate([h.bias for h in heads])), tuple(whose)
 
 
-def scores(world: World, whitened: Matrix, prototype: Matrix, near: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scores (utterances, prototypes) of whitened utterances (utterances, dimension); ``near`` (prototypes,) is
-    ``world.nearness(prototype)``."""
-    return relative(whitened @ prototype.T, world.nearness(whitened), near)
-
-
-def relative(cosines: Matrix, one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cosines (utterances, prototypes) less how near strangers are to each utterance (utterances,) and to each
-    prototype (prototypes,)."""
-    return np.asarray(cosines - 0.5 * (one[:, None] + other), np.float32)
+def _adapted(world: World, examples: list[Matrix]) -> Heads:
+    support = np.concatenate(examples)
+    weights = np.concatenate([[1.0] + [VARIANT] * (len(example) - 1) for example in examples])
+    nothing = np.zeros((0, support.shape[1]), np.float32)
+    return world.adapter.adapt(support, np.zeros(len(support), np.int64), weights, world.cohort, nothing)
 
 
 class Matcher:
@@ -45,16 +49,17 @@ class Matcher:
         self._commands = commands
         if not commands:
             return
-        self._matrix = np.concatenate([command.prototypes for command in commands])
-        self._owner = np.repeat(np.arange(len(commands)), [len(command.prototypes) for command in commands])
+        heads = [command.heads for command in commands]
+        self._heads = Heads(np.concatenate([h.weights for h in heads]), np.concatenate([h.bias for h in heads]))
+        self._owner = np.repeat(np.arange(len(commands)), [len(h.bias) for h in heads])
         self._speakers = [speaker for command in commands for speaker in command.speakers]
-        self._near = world.nearness(self._matrix)
 
     def match(self, embedding: Embedding) -> Match | None:
         """The best command for an embedding (dimension,) of the encoder; None when nothing is known."""
         if not self._commands:
             return None
-        (found,) = scores(self._world, self._world.whiten(embedding[None]), self._matrix, self._near)
+        placed = self._world.place(embedding[None])
+        (found,) = scores(self._heads, placed, self._world.strangers(placed))
         best = int(np.argmax(found))
         command = self._commands[self._owner[best]]
         of_command = {c.name: float(found[self._owner == i].max()) for i, c in enumerate(self._commands)}

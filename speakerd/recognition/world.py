@@ -1,8 +1,9 @@
 """What the encoder makes of the rest of the world: the space scores live in, and what strangers score there.
 
-Shipped as ``world.npz`` with the encoder it was made by. It holds embeddings of words and pieces of sentences that the
-encoder was not trained on (``cohort``, which scores are taken relative to, and ``impostors``, which thresholds are set
-by), the mean and whitening of that space, and how a command's own utterances score, learned from held-out words.
+Shipped as ``world.npz``, with the encoder it was made by and the head that was meta-learned in it (``adapt.onnx``). It
+holds embeddings of words and pieces of sentences that the encoder was not trained on (``cohort``, which scores are
+taken relative to, and ``impostors``, which thresholds are set by), the mean and the matrix of that space, and how a
+command's own utterances score, learned from held-out words.
 """
 
 import zlib
@@ -15,9 +16,8 @@ from numpy.typing import NDArray
 
 from speakerd.events import Embedding
 from speakerd.recognition.encoder import ModelError
+from speakerd.recognition.head import Adapter, Matrix
 
-Matrix = NDArray[np.float32]
-NEAREST = 100  # of the cohort, that a score is taken relative to
 AT_ONCE = 256  # vectors that are compared with the cohort together: all impostors would take 32 MB for a moment
 
 
@@ -36,31 +36,34 @@ class Genuine:
 
 @dataclass(frozen=True)
 class World:
-    """See the module. ``mean`` (dimension,), ``whitening`` (dimension, dimension), ``cohort`` and ``impostors``
-    (embeddings, dimension) whitened and unit; ``genuine[k - 1]`` is for k examples; ``impostors_per_hour`` is how many
+    """See the module. ``mean`` (dimension,), ``matrix`` (dimension, dimension), ``cohort`` and ``impostors``
+    (embeddings, dimension) in the space, unit; ``genuine[k - 1]`` is for k examples; ``impostors_per_hour`` is how many
     utterances an hour of talk brings."""
 
+    adapter: Adapter
     encoder: str
     mean: Matrix
-    whitening: Matrix
+    matrix: Matrix
     cohort: Matrix
     impostors: Matrix
     genuine: tuple[Genuine, ...]
     impostors_per_hour: float
 
     @classmethod
-    def load(cls, path: Path, encoder: str) -> "World":
-        """Read world.npz.
+    def load(cls, path: Path, adapter: Path, encoder: str) -> "World":
+        """Read world.npz and adapt.onnx, wherever they lie.
 
         Raises:
-            ModelError: missing, damaged, or made by another encoder than ``encoder``.
+            ModelError: one is missing, damaged, or made by another encoder than ``encoder``.
         """
+        head = Adapter(adapter, encoder)
         try:
             with np.load(path, allow_pickle=False) as file:
                 found = cls(
+                    head,
                     str(file["encoder"]),
                     file["mean"].astype(np.float32),
-                    file["whitening"].astype(np.float32),
+                    file["matrix"].astype(np.float32),
                     file["cohort"].astype(np.float32),
                     file["impostors"].astype(np.float32),
                     tuple(Genuine(*map(float, row)) for row in file["genuine"]),
@@ -77,36 +80,33 @@ class World:
             path,
             encoder=np.array(self.encoder),
             mean=self.mean,
-            whitening=self.whitening,
+            matrix=self.matrix,
             cohort=self.cohort.astype(np.float16),
             impostors=self.impostors.astype(np.float16),
             genuine=np.array([(g.mean, g.deviation, g.base, g.slope, g.residual) for g in self.genuine]),
             impostors_per_hour=np.array(self.impostors_per_hour),
         )
 
-    def whiten(self, embeddings: Matrix | Embedding) -> Matrix:
+    def place(self, embeddings: Matrix | Embedding) -> Matrix:
         """Embeddings (..., dimension) of the encoder to unit vectors of the space that scores live in."""
-        return unit(np.asarray((embeddings - self.mean) @ self.whitening, np.float32))
+        return unit(np.asarray((embeddings - self.mean) @ self.matrix, np.float32))
 
     @cached_property
     def id(self) -> str:
         """Tells worlds of one encoder apart: what was derived in one means nothing in another."""
-        return f"{zlib.crc32(b''.join(part.tobytes() for part in (self.mean, self.whitening, self.cohort))):08x}"
+        parts = (self.mean, self.matrix, self.cohort)
+        return f"{zlib.crc32(b''.join(part.tobytes() for part in parts), zlib.crc32(self.adapter.id.encode())):08x}"
 
     @cached_property
     def near_impostors(self) -> NDArray[np.float32]:
-        """``nearness`` of the impostors: the larger part of the work for a threshold, and always the same."""
-        return self.nearness(self.impostors)
+        """``strangers`` of the impostors: the larger part of the work for a threshold, and always the same."""
+        return self.strangers(self.impostors)
 
-    def nearness(self, vectors: Matrix) -> NDArray[np.float32]:
-        """How close the nearest strangers are to each of ``vectors`` (n, dimension): (n,) mean cosine."""
-        found = np.empty(len(vectors), np.float32)
-        nearest = min(NEAREST, len(self.cohort))
-        for at in range(0, len(vectors), AT_ONCE):
-            cosines = vectors[at : at + AT_ONCE] @ self.cohort.T
-            cosines.partition(-nearest, axis=1)
-            found[at : at + AT_ONCE] = cosines[:, -nearest:].mean(axis=1)
-        return found
+    def strangers(self, vectors: Matrix) -> NDArray[np.float32]:
+        """How near strangers come to ``vectors`` (n, dimension) of the space: what scores are taken relative to,
+        (n, 2)."""
+        parts = [vectors[at : at + AT_ONCE] for at in range(0, max(1, len(vectors)), AT_ONCE)]
+        return np.concatenate([self.adapter.strangers(part, self.cohort) for part in parts])
 
 
 def unit(vectors: Matrix) -> Matrix:

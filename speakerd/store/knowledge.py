@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerd.errors import SpeakerdError
-from speakerd.events import Embedding
 
 
 class BadNameError(SpeakerdError):
@@ -58,10 +57,11 @@ def name_key(name: str) -> str:
 
 @dataclass(frozen=True)
 class Example:
-    """One kept example: its embedding (dimension,) by the encoder in use; None if only another encoder has seen it.
-    ``begin`` and ``end`` say where in the audio the speech is, in samples. ``id`` is None until it is stored."""
+    """One kept example: its embedding and those of its variants (1 + variants, dimension) by the encoder in use; None
+    if only another encoder has seen it. ``begin`` and ``end`` say where in the audio the speech is, in samples. ``id``
+    is None until it is stored."""
 
-    embedding: Embedding | None
+    embeddings: NDArray[np.float32] | None
     source: str
     begin: int
     end: int
@@ -72,9 +72,26 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Heads:
+    """Linear scores: ``weights`` (heads, dimension) and ``bias`` (heads,)."""
+
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def to_bytes(self) -> bytes:
+        """float32, little-endian: each head's weights and its bias."""
+        return np.column_stack([self.weights, self.bias]).astype("<f4").tobytes()
+
+    @classmethod
+    def from_bytes(cls, stored: bytes, count: int) -> "Heads":
+        rows = np.frombuffer(stored, "<f4").reshape(count, -1)
+        return cls(rows[:, :-1], rows[:, -1])
+
+
+@dataclass(frozen=True)
 class Command:
-    """Everything derived from a command's examples. ``prototypes`` (prototypes, dimension) are unit and whitened;
-    ``speakers`` says whose each is (None: everybody's). ``id`` is None until it is stored."""
+    """Everything derived from a command's examples. ``heads`` give its scores; ``speakers`` says whose each of them is
+    (None: everybody's). ``id`` is None until it is stored."""
 
     name: str
     action: str | None
@@ -82,7 +99,7 @@ class Command:
     expected_fa_per_hour: float
     expected_frr: float
     over_budget: bool
-    prototypes: NDArray[np.float32]
+    heads: Heads
     speakers: tuple[str | None, ...]
     examples: tuple[int, ...] = ()
     id: int | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from speakerd.errors import SpeakerdError
 
-LAYOUT = 1
+LAYOUT = 2
 
 # An example is what was said; a trained command is everything derived from its examples at one time and never changes;
 # a version names the trained commands that were known together. Undo and rollback only choose another version.
@@ -27,7 +27,8 @@ CREATE TABLE example (
 CREATE TABLE embedding (
     example INTEGER NOT NULL REFERENCES example ON DELETE CASCADE,
     encoder TEXT NOT NULL,      -- the id of the encoder that made it
-    vector BLOB NOT NULL,       -- float32, little-endian
+    vectors BLOB NOT NULL,      -- float32, little-endian (rows, dimension): of the example, then of its variants
+    rows INTEGER NOT NULL,
     PRIMARY KEY (example, encoder)
 ) WITHOUT ROWID;
 CREATE TABLE trained (
@@ -38,8 +39,8 @@ CREATE TABLE trained (
     expected_fa_per_hour REAL NOT NULL,
     expected_frr REAL NOT NULL,
     over_budget INTEGER NOT NULL,
-    prototypes BLOB NOT NULL,   -- float32 (prototypes, dimension)
-    speakers TEXT NOT NULL      -- JSON list: whose prototype each is, null for everybody's
+    heads BLOB NOT NULL,        -- float32 (heads, dimension + 1): weights and bias
+    speakers TEXT NOT NULL      -- JSON list: whose each head is, null for everybody's
 );
 CREATE TABLE trained_example (
     trained INTEGER NOT NULL REFERENCES trained ON DELETE CASCADE,
@@ -127,6 +128,14 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if layout == 0:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {LAYOUT}; COMMIT;")
+    if layout == 1:  # heads took the place of prototypes and are derived anew; what has audio is heard again, enlarged
+        connection.executescript(
+            "BEGIN IMMEDIATE; ALTER TABLE trained RENAME COLUMN prototypes TO heads;"
+            " ALTER TABLE embedding RENAME COLUMN vector TO vectors;"
+            " ALTER TABLE embedding ADD COLUMN rows INTEGER NOT NULL DEFAULT 1;"
+            " DELETE FROM embedding WHERE example IN (SELECT id FROM example WHERE audio IS NOT NULL);"
+            f" PRAGMA user_version = {LAYOUT}; COMMIT;"
+        )
     connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
 
 

@@ -17,9 +17,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speakerd.events import Embedding
 from speakerd.store.erasure import ERASED, remove_traces
-from speakerd.store.knowledge import Command, Example, Knowledge, Version, same_name
+from speakerd.store.knowledge import Command, Example, Heads, Knowledge, Version, same_name
 from speakerd.store.schema import StoreError, explain, open_database
 
 Row = tuple[Any, ...]
@@ -58,13 +57,12 @@ class Store:
     def examples(self, ids: Sequence[int]) -> list[Example]:
         """Kept examples in the order of ``ids``, without their audio."""
         query = (
-            "SELECT vector, source, begin, end, speaker, doubt, NULL, id FROM example"
+            "SELECT vectors, rows, source, begin, end, speaker, doubt, NULL, id FROM example"
             " LEFT JOIN embedding ON example = id AND encoder = ? WHERE id = ?"
         )
         with self._reading():
             found = [self._one(query, self.encoder, i) for i in ids]
-        vectors = [None if row is None or row[0] is None else np.frombuffer(row[0], np.float32) for row in found]
-        return [Example(vector, *row[1:]) for vector, row in zip(vectors, found, strict=True) if row is not None]
+        return [Example(_matrix(*row[:2]), *row[2:]) for row in found if row is not None]
 
     def audio(self, example: int) -> bytes | None:
         """FLAC of an example, None where it was not kept."""
@@ -109,10 +107,11 @@ class Store:
                 self._run("INSERT INTO version_trained VALUES (?, ?)", version, trained)
         return self.knowledge()
 
-    def add_embedding(self, example: int, embedding: Embedding) -> None:
-        """What the encoder in use makes of an example that another one has seen before."""
+    def add_embeddings(self, example: int, embeddings: NDArray[np.float32]) -> None:
+        """What the encoder in use makes of an example that another one has seen before, and of its variants."""
         with self._writing():
-            self._run("INSERT OR REPLACE INTO embedding VALUES (?, ?, ?)", example, self.encoder, _bytes(embedding))
+            self._run("DELETE FROM embedding WHERE example = ? AND encoder = ?", example, self.encoder)
+            self._add_vectors(example, embeddings)
 
     def undo(self) -> Knowledge:
         """Bring back what was known before the last change; again, what was known before that. Changes to commands that
@@ -184,35 +183,42 @@ class Store:
 
     def _commands(self, version: int) -> tuple[Command, ...]:
         rows = self._all(
-            "SELECT t.name, action, threshold, expected_fa_per_hour, expected_frr, over_budget, prototypes, speakers,"
+            "SELECT t.name, action, threshold, expected_fa_per_hour, expected_frr, over_budget, heads, speakers,"
             " t.id FROM trained t JOIN version_trained v ON v.trained = t.id WHERE v.version = ? ORDER BY t.name",
             version,
         )
         return tuple(self._command(row) for row in rows)
 
     def _command(self, row: Row) -> Command:
-        name, action, threshold, fa, frr, over, prototypes, speakers, id = row
+        name, action, threshold, fa, frr, over, heads, speakers, id = row
         whose = tuple(json.loads(speakers))
-        matrix = np.frombuffer(prototypes, np.float32).reshape(len(whose), -1)
         members = self._all("SELECT example FROM trained_example WHERE trained = ? ORDER BY example", id)
         examples = tuple(member[0] for member in members)
-        return Command(name, action, threshold, fa, frr, bool(over), matrix, whose, examples, id)
+        return Command(
+            name, action, threshold, fa, frr, bool(over), Heads.from_bytes(heads, len(whose)), whose, examples, id
+        )
 
     def _add_example(self, example: Example, now: float) -> int:
-        assert example.embedding is not None
+        assert example.embeddings is not None
         id = self._run(
             "INSERT INTO example (made, speaker, source, doubt, audio, begin, end) VALUES (?, ?, ?, ?, ?, ?, ?)",
             now, example.speaker, example.source, example.doubt, example.audio, example.begin, example.end,
         )  # fmt: skip
-        self._run("INSERT INTO embedding VALUES (?, ?, ?)", id, self.encoder, _bytes(example.embedding))
+        self._add_vectors(id, example.embeddings)
         return id
+
+    def _add_vectors(self, example: int, vectors: NDArray[np.float32]) -> None:
+        self._run(
+            "INSERT INTO embedding (example, encoder, vectors, rows) VALUES (?, ?, ?, ?)",
+            example, self.encoder, vectors.astype("<f4").tobytes(), len(vectors),
+        )  # fmt: skip
 
     def _add_trained(self, command: Command) -> int:
         trained = self._run(
-            "INSERT INTO trained (name, action, threshold, expected_fa_per_hour, expected_frr, over_budget, prototypes,"
+            "INSERT INTO trained (name, action, threshold, expected_fa_per_hour, expected_frr, over_budget, heads,"
             " speakers) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             command.name, command.action, command.threshold, command.expected_fa_per_hour, command.expected_frr,
-            command.over_budget, _bytes(command.prototypes), json.dumps(command.speakers),
+            command.over_budget, command.heads.to_bytes(), json.dumps(command.speakers),
         )  # fmt: skip
         for example in command.examples:
             self._run("INSERT INTO trained_example VALUES (?, ?)", trained, example)
@@ -267,8 +273,8 @@ class Store:
                 raise
 
 
-def _bytes(array: NDArray[np.float32]) -> bytes:
-    return array.astype("<f4").tobytes()
+def _matrix(stored: bytes | None, rows: int | None) -> NDArray[np.float32] | None:
+    return None if stored is None or rows is None else np.frombuffer(stored, "<f4").reshape(rows, -1)
 
 
 class Ownership:

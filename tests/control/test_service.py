@@ -28,7 +28,7 @@ from speakerd.control.service import Service, advice
 from speakerd.errors import SpeakerdError
 from speakerd.events import Detection, Waiting
 from speakerd.learning.household import Household
-from speakerd.store.knowledge import BadNameError, Command
+from speakerd.store.knowledge import BadNameError, Command, Heads
 from tests.control.conftest import Ears, recordings
 from tests.recordings import said
 from tests.running import LAMP, NIGHT, clip, eventually
@@ -188,7 +188,9 @@ def test_a_client_gets_all_that_it_needs_to_recognise_by_itself(service: Service
             there.speakers,
             there.examples,
         )
-        np.testing.assert_array_equal(here.prototypes, there.prototypes)
+        assert here.heads.to_bytes() == there.heads.to_bytes()
+        np.testing.assert_array_equal(here.heads.weights, there.heads.weights)
+        np.testing.assert_array_equal(here.heads.bias, there.heads.bias)
     assert household.knowledge.commands[0].speakers == ("Ada", "Bob", None)
 
 
@@ -314,8 +316,8 @@ def test_a_watcher_who_does_not_look_holds_nobody_up(service: Service) -> None:
 
 
 def command(name: str, over_budget: bool, examples: int = 3) -> Command:
-    vectors = np.zeros((1, 96), np.float32)
-    return Command(name, "lamp", 0.3, 2.0, 0.3, over_budget, vectors, (None,), tuple(range(examples)))
+    heads = Heads(np.zeros((1, 96), np.float32), np.zeros(1, np.float32))
+    return Command(name, "lamp", 0.3, 2.0, 0.3, over_budget, heads, (None,), tuple(range(examples)))
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
+from speakerd.config import Listening
 from speakerd.evaluation import controls
 from speakerd.evaluation.controls import CONTROLS, UNKNOWN
-from speakerd.evaluation.space import Vectors, fully_white, spread, unwhitened
+from speakerd.evaluation.product import taught
+from speakerd.evaluation.space import Vectors, fully_white, nearest, unwhitened
+from speakerd.learning.calibration import TALK_HOURS, own_scores, promise
+from speakerd.recognition.head import Matrix, scores
+from speakerd.recognition.scoring import learned
 from speakerd.recognition.world import World, unit
 from tests.recognition.worlds import DIMENSION, around, vectors, world
 
@@ -18,25 +23,30 @@ def small() -> World:
     """A world that is stretched and off centre."""
     draw = np.random.default_rng(5)
     stretch = np.diag(draw.uniform(0.5, 3, DIMENSION)) @ np.linalg.qr(draw.normal(size=(DIMENSION, DIMENSION)))[0]
-    bare = world(mean=(0.2 * vectors(1, 9)[0]), whitening=stretch.astype(np.float32))
-    cohort, impostors = (bare.whiten(vectors(many, seed)) for many, seed in ((300, 1), (500, 2)))
-    return world(mean=bare.mean, whitening=bare.whitening, cohort=cohort, impostors=impostors)
+    bare = world(mean=(0.2 * vectors(1, 9)[0]), matrix=stretch.astype(np.float32))
+    cohort, impostors = (bare.place(vectors(many, seed)) for many, seed in ((300, 1), (500, 2)))
+    return world(mean=bare.mean, matrix=bare.matrix, cohort=cohort, impostors=impostors)
+
+
+def heard(raw: Matrix) -> Matrix:
+    """Embeddings (n, dimension) with three variants each."""
+    return np.stack([raw, *(unit(raw + 0.3 * vectors(len(raw), seed)) for seed in (71, 72, 73))], axis=1)
 
 
 @pytest.fixture(scope="module")
 def support(small: World) -> Vectors:
     raw = np.concatenate([around(vectors(1, 20 + i), SHOTS, 0.5, 30 + i) for i in range(COMMANDS)] + [vectors(4, 40)])
-    return Vectors.of(small, raw, np.ones(len(raw), bool))
+    return Vectors.of(small, heard(raw), np.ones(len(raw), bool))
 
 
 @pytest.fixture(scope="module")
 def tried(small: World) -> Vectors:
-    return Vectors.of(small, vectors(50, 50), np.ones(50, bool))
+    return Vectors.of(small, heard(vectors(50, 50)), np.ones(50, bool))
 
 
 def test_the_encoders_vectors_come_back(small: World) -> None:
     raw = vectors(100, 3)
-    np.testing.assert_allclose(unwhitened(small, small.whiten(raw)), raw, atol=1e-4)
+    np.testing.assert_allclose(unwhitened(small, small.place(raw)), raw, atol=1e-4)
 
 
 def test_full_whitening_leaves_nothing_to_whiten(small: World) -> None:
@@ -47,12 +57,39 @@ def test_full_whitening_leaves_nothing_to_whiten(small: World) -> None:
 
 def test_slices_are_what_was_worked_out(small: World, tried: Vectors) -> None:
     some = tried[np.array([4, 2])]
-    afresh = Vectors.of(small, tried.raw[[4, 2]], tried.cut[[4, 2]])
-    for part in ("raw", "white", "full", "near", "spread", "cut"):
+    afresh = Vectors.of(small, heard(vectors(50, 50))[[4, 2]], tried.cut[[4, 2]])
+    for part in ("raw", "white", "full", "near", "spread", "strange", "taught", "cut"):
         np.testing.assert_allclose(getattr(some, part), getattr(afresh, part), atol=1e-5)
     ours = Vectors.impostors(small)
-    np.testing.assert_allclose(small.whiten(ours.raw), ours.white, atol=1e-4)
-    np.testing.assert_allclose(ours.spread, spread(small, ours.white), atol=1e-5)
+    np.testing.assert_allclose(small.place(ours.raw), ours.white, atol=1e-4)
+    np.testing.assert_allclose((ours.near, ours.spread), nearest(small, ours.white), atol=1e-5)
+    assert len(ours[np.arange(5)]) == len(ours[np.arange(5)].taught) == 5
+
+
+def test_columns_are_what_the_product_knows_of_an_utterance(small: World, tried: Vectors) -> None:
+    raw = heard(vectors(50, 50))
+    np.testing.assert_allclose(tried.white, small.place(raw[:, 0]), atol=1e-6)
+    np.testing.assert_allclose(tried.taught, [small.place(each) for each in raw], atol=1e-6)
+    np.testing.assert_allclose(tried.strange, small.strangers(tried.white), atol=1e-6)
+    for i in (0, 49):
+        cosines = np.sort(small.cohort @ tried.white[i])[-100:]
+        assert (tried.near[i], tried.spread[i]) == pytest.approx((cosines.mean(), cosines.std()), abs=1e-5)
+
+
+def test_product_learns_every_command_by_itself_and_from_its_variants(
+    small: World, support: Vectors, tried: Vectors
+) -> None:
+    budget = Listening(false_accepts_per_day=3.0)
+    product = taught(small, support, OWNERS, budget)
+    found = product(tried)
+    for c in range(COMMANDS):
+        examples = [small.place(each) for each in heard(support.raw)[c == OWNERS]]
+        heads, _ = learned(small, examples, [None] * SHOTS)
+        expected = scores(heads, tried.white, small.strangers(tried.white))[:, 0]
+        np.testing.assert_allclose(found[:, c], expected, atol=1e-5)
+        own = own_scores(small, examples, [None] * SHOTS)
+        kept = promise(small, heads, own, SHOTS, 3.0 / TALK_HOURS / COMMANDS, budget.highest_frr)
+        assert product.thresholds[c] == pytest.approx(kept.threshold, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", CONTROLS)
@@ -87,8 +124,9 @@ def test_ridge_is_where_the_loss_is_least(small: World, support: Vectors, monkey
     monkeypatch.setattr(controls, "RIDGE", 0.01)
     axes = np.concatenate([np.eye(DIMENSION), np.zeros((1, DIMENSION))]).astype(np.float32)
     nothing = np.zeros(len(axes), np.float32)
-    heard = Vectors(axes, axes, axes, nothing, nothing, nothing > 0)
-    found = controls.ridge(small, support, OWNERS)(heard).astype(float)  # the weights themselves, and the bias
+    strange = np.stack([nothing, nothing], axis=1)
+    along = Vectors(axes, axes, axes, nothing, nothing, strange, axes[:, None], nothing > 0)
+    found = controls.ridge(small, support, OWNERS)(along).astype(float)  # the weights themselves, and the bias
     bias, weights = found[-1, 0], found[:-1, 0] - found[-1, 0]
 
     def loss(weights: np.ndarray, bias: float) -> float:

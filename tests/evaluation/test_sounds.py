@@ -6,11 +6,13 @@ import numpy as np
 import soundfile
 
 from speakerd.audio.files import read_audio
-from speakerd.audio.segmenter import LONGEST, SHORTEST, frames_of, utterances
+from speakerd.audio.segmenter import LONGEST, SHORTEST, find_utterance, frames_of, utterances
 from speakerd.demo.truth import STREAM
+from speakerd.evaluation.conditions import CLEAN, Noise
 from speakerd.evaluation.material import Ear, Material
 from speakerd.evaluation.sounds import Piece, Sounds, hear, is_corpus, speech_in, words_in
 from speakerd.house import Mind
+from speakerd.learning.enlarge import enlarge
 from tests.evaluation.material import folder_of, quietly
 from tests.recordings import room
 from tests.running import CLIPS, LAMP, clip
@@ -38,7 +40,8 @@ def test_pieces_of_speech_are_the_spotters(mind: Mind, speech: Path) -> None:
     sounds = speech_in(speech, quietly)
     cut = [u for u in utterances(frames_of(read_audio(STREAM))) if SHORTEST <= u.seconds <= LONGEST]
     (heard,) = hear(mind.encoder, sounds, quietly).values()
-    np.testing.assert_allclose(heard.vectors, [mind.encoder.embed(u) for u in cut], atol=1e-5)
+    np.testing.assert_allclose(heard.vectors[:, 0], [mind.encoder.embed(u) for u in cut], atol=1e-5)
+    assert not heard.vectors[:, 1:].any(), "nobody teaches a command by talking"
     assert heard.cut.all()
     recording = read_audio(STREAM)
     for piece, utterance in zip(sounds.pieces, cut, strict=True):
@@ -55,7 +58,20 @@ def test_a_clip_without_speech_is_heard_whole_and_marked(mind: Mind, tmp_path: P
     sounds = Sounds(tuple(Piece(tmp_path / name) for name in names), nobody, nobody, nobody)
     (heard,) = hear(mind.encoder, sounds, quietly).values()
     assert heard.cut.tolist() == [False, True, False]
-    np.testing.assert_allclose(np.linalg.norm(heard.vectors, axis=1), 1, atol=1e-4)
+    np.testing.assert_allclose(np.linalg.norm(heard.vectors[:, 0], axis=1), 1, atol=1e-4)
+
+
+def test_words_are_enlarged_as_examples_are(mind: Mind, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "noise.wav", room(5.0), 16000)
+    words = words_in(folder_of(tmp_path / "words", ["on/a_nohash_0.wav", "on/b_nohash_0.wav"]))
+    noise = Noise([tmp_path / "noise.wav"], seed=0)
+    quiet, noisy = hear(mind.encoder, words, quietly, (CLEAN, 10.0), noise, taught=(CLEAN,)).values()
+    for i, piece in enumerate(words.pieces):
+        utterance = find_utterance(read_audio(piece.path))
+        assert utterance is not None
+        expected = [mind.encoder.embed(each) for each in (utterance, *enlarge(utterance))]
+        np.testing.assert_allclose(quiet.vectors[i], expected, atol=1e-5)
+        assert not noisy.vectors[i, 1:].any(), "in noise it is tried, and nothing is taught"
 
 
 def test_every_clip_of_ours_is_heard(ear: Ear, material: Material) -> None:

@@ -5,8 +5,9 @@ import pytest
 
 from speakerd.house import Mind
 from speakerd.learning.calibration import Impostors, expected_scores, own_scores, promise
-from speakerd.recognition.scoring import scores
-from speakerd.recognition.world import unit
+from speakerd.recognition.head import Matrix, scores
+from speakerd.recognition.scoring import learned
+from speakerd.store.knowledge import Heads
 from tests.recognition.worlds import GENUINE, around, vectors, world
 
 PER_HOUR, MANY = 500.0, 5000
@@ -64,19 +65,34 @@ def test_rate_beyond_the_impostors_is_what_more_of_them_would_show() -> None:
 # -- false rejects
 
 
-def test_own_score_is_what_each_example_scores_against_the_others() -> None:
-    small, examples = world(), around(vectors(1, 5), 4, 0.5, 6)
+def taken(seed: int, many: int, spread: float) -> list[Matrix]:
+    """Examples about a centre, each with six variants."""
+    centre = vectors(1, seed)
+    return [around(centre, 7, spread, seed + i) for i in range(many)]
+
+
+def test_own_score_is_what_each_example_scores_with_a_head_learned_from_the_others() -> None:
+    small, examples = world(), taken(5, 4, 0.5)
     own = own_scores(small, examples, [None] * 4)
     for i in range(4):
-        others = unit(np.delete(examples, i, axis=0).mean(axis=0, keepdims=True))
-        assert own[i] == pytest.approx(scores(small, examples[i : i + 1], others, small.nearness(others)).item())
+        heads, _ = learned(small, examples[:i] + examples[i + 1 :], [None] * 3)
+        itself = examples[i][:1]
+        assert own[i] == pytest.approx(scores(heads, itself, small.strangers(itself)).item(), abs=1e-6)
     assert own_scores(small, examples[:1], [None]).shape == (0,)
 
 
-def test_own_score_in_a_family_is_that_to_the_nearest_of_its_members() -> None:
+def test_own_score_knows_nothing_of_the_example_s_own_variants() -> None:
+    small, examples, others = world(), taken(5, 2, 0.5), taken(8, 2, 0.5)
+    own = own_scores(small, examples, [None] * 2)
+    with_others = [np.concatenate([mine[:1], other[1:]]) for mine, other in zip(examples, others, strict=True)]
+    assert own_scores(small, [with_others[0], examples[1]], [None] * 2)[0] == pytest.approx(own[0], abs=1e-6)
+    assert abs(own_scores(small, [with_others[0], examples[1]], [None] * 2)[1] - own[1]) > 1e-3
+
+
+def test_own_score_in_a_family_is_the_highest_of_its_members() -> None:
     small = world()
-    anna, joerg = (around(vectors(1, seed), 3, 0.2, seed) for seed in (5, 7))
-    family = own_scores(small, np.concatenate([anna, joerg]), ["Anna"] * 3 + ["Jörg"] * 3)
+    anna, joerg = taken(5, 3, 0.2), taken(70, 3, 0.2)
+    family = own_scores(small, anna + joerg, ["Anna"] * 3 + ["Jörg"] * 3)
     alone = own_scores(small, anna, ["Anna"] * 3)
     assert family[:3] == pytest.approx(alone, abs=1e-6)
 
@@ -101,11 +117,15 @@ def test_more_examples_than_were_ever_tried_count_as_the_most() -> None:
 # -- promises
 
 
+def heads_of(centre: Matrix) -> Heads:
+    return learned(world(), [centre], [None])[0]
+
+
 CENTRE = vectors(1, 30)
 
 
 def promised(share: float, highest_frr: float = 0.3, own: float = 0.6) -> tuple[float, float, float, bool]:
-    kept = promise(world(), CENTRE, np.full(3, own, np.float32), 3, share, highest_frr)
+    kept = promise(world(), heads_of(CENTRE), np.full(3, own, np.float32), 3, share, highest_frr)
     return kept.threshold, kept.expected_fa_per_hour, kept.expected_frr, kept.over_budget
 
 
@@ -144,17 +164,17 @@ def test_examples_that_agree_allow_a_promise_that_others_do_not() -> None:
     assert promised(share=0.1, own=0.0)[3]
 
 
-def test_promise_is_about_the_nearest_prototype() -> None:
-    one, two = vectors(2, 31)
+def test_promise_is_about_the_head_that_strangers_score_highest_with() -> None:
+    one, two = (heads_of(vectors(1, seed)) for seed in (31, 32))
+    together = Heads(np.concatenate([one.weights, two.weights]), np.concatenate([one.bias, two.bias]))
     own = np.full(3, 0.9, np.float32)
-    alone = [promise(world(), matrix[None], own, 3, 0.5, 0.3).threshold for matrix in (one, two)]
-    both = promise(world(), np.stack([one, two]), own, 3, 0.5, 0.3).threshold
-    assert both >= max(alone) - 1e-6
+    alone = [promise(world(), heads, own, 3, 0.5, 0.3).threshold for heads in (one, two)]
+    assert promise(world(), together, own, 3, 0.5, 0.3).threshold >= max(alone) - 1e-6
 
 
 def test_bundled_world_gives_promises(mind: Mind) -> None:
-    centre = unit(mind.world.impostors[:3].mean(axis=0, keepdims=True))
-    rates = [promise(mind.world, centre, np.full(3, 0.3, np.float32), 3, share, 0.3) for share in (10, 0.25, 0.01)]
+    heads, _ = learned(mind.world, [vector[None] for vector in mind.world.impostors[:3]], [None] * 3)
+    rates = [promise(mind.world, heads, np.full(3, 0.3, np.float32), 3, share, 0.3) for share in (10, 0.25, 0.01)]
     assert rates[0].threshold < rates[2].threshold + 1e-9
     assert all(np.isfinite([r.threshold, r.expected_fa_per_hour, r.expected_frr]).all() for r in rates)
     assert all(0 <= r.expected_frr <= 0.3 + 1e-9 for r in rates)

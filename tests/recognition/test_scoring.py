@@ -1,3 +1,7 @@
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -5,70 +9,146 @@ from speakerd.audio.files import read_audio
 from speakerd.audio.segmenter import find_utterance
 from speakerd.demo.truth import lessons
 from speakerd.house import Mind
-from speakerd.recognition.scoring import Matcher, prototypes, scores
-from speakerd.recognition.world import NEAREST, Matrix, unit
-from speakerd.store.knowledge import Command
-from tests.recognition.worlds import around, vectors, world
+from speakerd.learning.enlarge import enlarge
+from speakerd.recognition.head import NEAREST, Matrix, scores
+from speakerd.recognition.scoring import VARIANT, Matcher, learned
+from speakerd.recognition.world import World, unit
+from speakerd.store.knowledge import Command, Heads
+from tests.recognition.worlds import DIMENSION, around, vectors, world
 
 CENTRES = vectors(6, 10)
+LEAN = 0.032  # of a score, for each deviation above strangers, before anything was meta-learned
 
 
-def command(name: str, matrix: Matrix, speakers: tuple[str | None, ...] = (None,), threshold: float = 0.3) -> Command:
-    return Command(name, None, threshold, 0.1, 0.1, False, matrix, speakers)
+def taken(centre: int, many: int, seed: int, variants: int = 6) -> list[Matrix]:
+    """Examples about a centre, each with its variants."""
+    return [
+        np.concatenate([one[None], around(one, variants, 0.3, seed + 10 * (i + 1))])
+        for i, one in enumerate(around(CENTRES[centre], many, 0.4, seed))
+    ]
 
 
-COMMANDS = tuple(command(f"command {i}", CENTRES[i : i + 1]) for i in range(6))
+def command(name: str, heads: Heads, speakers: tuple[str | None, ...] = (None,), threshold: float = 0.2) -> Command:
+    return Command(name, None, threshold, 0.1, 0.1, False, heads, speakers)
 
 
-# -- prototypes
+def from_one(small: World, *examples: Matrix) -> Heads:
+    """Heads that were learned from an example each."""
+    heads = [learned(small, [example[None]], [None])[0] for example in examples]
+    return Heads(np.concatenate([h.weights for h in heads]), np.concatenate([h.bias for h in heads]))
 
 
-def test_examples_become_their_mean() -> None:
-    examples = around(CENTRES[0], 3, 0.4, 11)
-    matrix, whose = prototypes(examples, [None, None, None])
+COMMANDS = tuple(command(f"command {i}", from_one(world(), CENTRES[i])) for i in range(6))
+
+
+def same(one: Heads, other: Heads) -> bool:
+    """To the last bit."""
+    return one.to_bytes() == other.to_bytes()
+
+
+# -- heads
+
+
+def test_head_is_the_inner_loop_s_of_all_examples_with_their_variants_against_the_cohort() -> None:
+    small, examples = world(), taken(0, 3, 11)
+    heads, whose = learned(small, examples, [None] * 3)
     assert whose == (None,)
-    assert np.allclose(matrix, unit(examples.mean(axis=0, keepdims=True)), atol=1e-6)
+    assert (heads.weights.shape, heads.bias.shape) == ((1, DIMENSION), (1,))
+    weights = np.array(3 * [1.0, *[VARIANT] * 6], np.float32)
+    nobody = np.zeros((0, DIMENSION), np.float32)
+    expected = small.adapter.adapt(
+        np.concatenate(examples), np.zeros(21, np.int64), weights, small.cohort, nobody
+    )  # fmt: skip
+    assert same(heads, expected)
+
+
+def test_five_variants_count_as_much_as_one_example() -> None:
+    small, (one,) = world(), around(CENTRES[0], 1, 0.4, 11)
+    heads, _ = learned(small, [np.stack([one] * 6)], [None])
+    twice, _ = learned(small, [one[None], one[None]], [None] * 2)
+    assert heads.weights == pytest.approx(twice.weights, abs=1e-5)
+    assert heads.bias == pytest.approx(twice.bias, abs=1e-5)
+
+
+def test_variants_draw_the_head_towards_them() -> None:
+    small, (one,), elsewhere = world(), taken(0, 1, 11, variants=0), vectors(1, 99)
+    plain, enlarged = (learned(small, [example], [None])[0] for example in (one, np.concatenate([one, elsewhere])))
+    towards, away = (elsewhere @ heads.weights[0] for heads in (enlarged, plain))
+    assert towards > away + 0.05
+
+
+def test_order_of_examples_does_not_matter() -> None:
+    small, examples = world(), taken(0, 4, 11)
+    heads, _ = learned(small, examples, [None] * 4)
+    turned, _ = learned(small, examples[::-1], [None] * 4)
+    assert turned.weights == pytest.approx(heads.weights, abs=1e-5)
+
+
+def test_examples_score_above_strangers() -> None:
+    small = world()
+    for centre in range(6):
+        heads, _ = learned(small, taken(centre, 3, 11), [None] * 3)
+        next_ones = around(CENTRES[centre], 20, 0.4, 77)
+        found = scores(heads, next_ones, small.strangers(next_ones))
+        against = scores(heads, small.impostors, small.near_impostors)
+        assert found.min() > np.quantile(against, 0.95)
 
 
 @pytest.mark.parametrize("speakers", [["Anna", "Anna", "Anna"], ["Anna", None, "Anna"]])
-def test_a_single_person_has_no_prototype_of_their_own(speakers: list[str | None]) -> None:
-    matrix, whose = prototypes(around(CENTRES[0], 3, 0.4, 11), speakers)
-    assert matrix.shape == (1, CENTRES.shape[1])
+def test_a_single_person_has_no_head_of_their_own(speakers: list[str | None]) -> None:
+    small, examples = world(), taken(0, 3, 11)
+    heads, whose = learned(small, examples, speakers)
     assert whose == (None,)
+    assert same(heads, learned(small, examples, [None] * 3)[0])
 
 
-def test_people_who_are_named_have_prototypes_of_their_own() -> None:
-    examples = around(CENTRES[0], 5, 0.4, 11)
-    matrix, whose = prototypes(examples, ["Jörg", "Anna", None, "Jörg", None])
+def test_people_who_are_named_have_heads_of_their_own() -> None:
+    small, examples = world(), taken(0, 5, 11)
+    heads, whose = learned(small, examples, ["Jörg", "Anna", None, "Jörg", None])
     assert whose == ("Anna", "Jörg", None)
-    for row, members in zip(matrix, [[1], [0, 3], [2, 4]], strict=True):
-        assert np.allclose(row, unit(examples[members].mean(axis=0)), atol=1e-6)
+    for row, members in enumerate([[1], [0, 3], [2, 4]]):
+        alone, _ = learned(small, [examples[m] for m in members], [None] * len(members))
+        assert same(Heads(heads.weights[row : row + 1], heads.bias[row : row + 1]), alone)
 
 
 # -- scores
 
 
-def test_score_is_the_cosine_less_how_near_strangers_are_to_both() -> None:
+def test_score_is_what_the_head_says_and_how_far_the_utterance_lies_above_strangers() -> None:
     small, utterances = world(), vectors(4, 12)
-    found = scores(small, utterances, CENTRES, small.nearness(CENTRES))
+    for utterance in utterances:
+        match = Matcher(small, COMMANDS).match(utterance)
+        assert match is not None
+        nearest = np.sort(small.cohort @ utterance)[-NEAREST:]
+        for j, one in enumerate(COMMANDS):
+            (weights,), (bias,) = one.heads.weights, one.heads.bias
+            above = float(utterance @ unit(weights) - nearest.mean()) / math.sqrt(nearest.var() + 1e-6)
+            expected = float(utterance @ weights + bias) + LEAN * above
+            assert match.scores[f"command {j}"] == pytest.approx(expected, abs=1e-5)
 
-    def near(vector: Matrix) -> float:
-        return float(np.mean(sorted(small.cohort @ vector)[-NEAREST:]))
 
-    for i, utterance in enumerate(utterances):
-        for j, centre in enumerate(CENTRES):
-            expected = float(utterance @ centre) - (near(utterance) + near(centre)) / 2
-            assert found[i, j] == pytest.approx(expected, abs=1e-5)
+def test_utterances_are_placed_in_the_world_s_space() -> None:
+    turned = world(mean=0.2 * vectors(1, 4)[0], matrix=vectors(DIMENSION, 5))
+    matcher, plain = Matcher(turned, COMMANDS), Matcher(world(), COMMANDS)
+    for utterance in vectors(5, 12):
+        placed, given = matcher.match(utterance), plain.match(turned.place(utterance))
+        assert placed is not None
+        assert given is not None
+        assert placed.scores == pytest.approx(given.scores, abs=1e-5)
 
 
 def test_what_sounds_like_everything_scores_lower() -> None:
-    crowd = vectors(1, 20)
+    crowd = vectors(1, 20)[0]
     crowded = world(cohort=np.concatenate([vectors(200, 1), around(crowd, 100, 0.5, 21)]))
-    lonely, popular = command("lonely", CENTRES[:1]), command("popular", crowd)
-    for taught in (lonely, popular):
-        itself = Matcher(crowded, (taught,)).match(taught.prototypes[0])
-        assert itself is not None
-        assert (itself.score > 0.5) is (taught is lonely)
+
+    def itself(centre: Matrix) -> float:
+        match = Matcher(crowded, (command("word", from_one(crowded, centre)),)).match(centre)
+        assert match is not None
+        return match.score
+
+    lonely, popular = from_one(crowded, CENTRES[0]).bias.item(), from_one(crowded, crowd).bias.item()
+    assert popular < lonely - 0.05  # strangers near the command
+    assert itself(crowd) < itself(CENTRES[0])
 
 
 @pytest.mark.parametrize("others", [(), (1,), (3, 1, 2), (5, 4, 3, 2, 1)])
@@ -99,8 +179,8 @@ def test_best_command_is_named_also_where_it_is_not_accepted() -> None:
 
 
 def test_threshold_is_the_best_command_s_own() -> None:
-    strict = command("strict", CENTRES[:1], threshold=9.0)
-    loose = command("loose", CENTRES[1:2], threshold=-9.0)
+    strict = command("strict", COMMANDS[0].heads, threshold=9.0)
+    loose = command("loose", COMMANDS[1].heads, threshold=-9.0)
     matcher = Matcher(world(), (strict, loose))
     for centre, name, accepted in ((CENTRES[0], "strict", False), (CENTRES[1], "loose", True)):
         match = matcher.match(centre)
@@ -108,8 +188,8 @@ def test_threshold_is_the_best_command_s_own() -> None:
         assert (match.command, match.accepted) == (name, accepted)
 
 
-def test_speaker_is_the_one_whose_prototype_is_nearest() -> None:
-    family = command("lamp", CENTRES[:3], ("Anna", "Jörg", None))
+def test_speaker_is_the_one_whose_head_scores_highest() -> None:
+    family = command("lamp", from_one(world(), *CENTRES[:3]), ("Anna", "Jörg", None))
     matcher = Matcher(world(), (COMMANDS[4], family, COMMANDS[5]))
     for centre, speaker in zip(CENTRES, ("Anna", "Jörg", None), strict=False):
         match = matcher.match(around(centre, 1, 0.3, 14)[0])
@@ -126,12 +206,15 @@ def test_nothing_matches_where_nothing_is_known() -> None:
 
 
 def test_bundled_phrases_match_themselves(mind: Mind) -> None:
-    heard = {}
-    for name, paths in lessons().items():
-        utterances = [find_utterance(read_audio(path)) for path in paths]
-        assert None not in utterances
-        heard[name] = np.stack([mind.encoder.embed(one) for one in utterances if one is not None])
-    taught = [command(name, prototypes(mind.world.whiten(each), [None] * 3)[0]) for name, each in heard.items()]
-    matcher = Matcher(mind.world, tuple(taught))
-    right = sum(matcher.match(one).command == name for name, each in heard.items() for one in each)
-    assert right >= 8
+    def heard(paths: Sequence[Path]) -> list[Matrix]:
+        found = [one for one in map(find_utterance, map(read_audio, paths)) if one is not None]
+        assert len(found) == len(paths)
+        return [np.stack([mind.encoder.embed(each) for each in (one, *enlarge(one))]) for one in found]
+
+    said = {name: heard(paths) for name, paths in lessons().items()}
+    taught = tuple(
+        command(name, learned(mind.world, [mind.world.place(one) for one in each], [None] * len(each))[0])
+        for name, each in said.items()
+    )
+    found = [(Matcher(mind.world, taught).match(one[0]), name) for name, each in said.items() for one in each]
+    assert sum(match is not None and match.command == name for match, name in found) >= 8

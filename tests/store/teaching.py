@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from speakerd.events import Embedding
-from speakerd.store.knowledge import Command, Example, Knowledge
+from speakerd.recognition.head import Matrix
+from speakerd.store.knowledge import Command, Example, Heads, Knowledge
 from speakerd.store.store import Store
 
 DIMENSION = 8
 
 
-def embedding(seed: int) -> Embedding:
-    return np.random.default_rng(seed).normal(size=DIMENSION).astype(np.float32)
+def embeddings(seed: int) -> Matrix:
+    """Of an example and two variants."""
+    return np.random.default_rng(seed).normal(size=(3, DIMENSION)).astype(np.float32)
 
 
 def audio(seed: int) -> bytes:
@@ -26,14 +27,14 @@ def audio(seed: int) -> bytes:
 
 
 def examples(first: int, many: int = 3, source: str = "microphone") -> list[Example]:
-    return [Example(embedding(i), source, 10, 20, audio=audio(i)) for i in range(first, first + many)]
+    return [Example(embeddings(i), source, 10, 20, audio=audio(i)) for i in range(first, first + many)]
 
 
 def trained(name: str, members: tuple[int, ...], seed: int = 0) -> Command:
     draw = np.random.default_rng(seed)
     threshold, fa, frr = draw.uniform(size=3)
-    matrix = draw.normal(size=(2, DIMENSION)).astype(np.float32)
-    return Command(name, "lamp", threshold, fa, frr, seed % 2 == 1, matrix, ("Jörg", None), members)
+    heads = Heads(draw.normal(size=(2, DIMENSION)).astype(np.float32), draw.normal(size=2).astype(np.float32))
+    return Command(name, "lamp", threshold, fa, frr, seed % 2 == 1, heads, ("Jörg", None), members)
 
 
 def learn(store: Store, name: str, first: int = 0, source: str = "microphone") -> Knowledge:
@@ -56,11 +57,12 @@ def digest(store: Store, knowledge: Knowledge) -> str:
     known = hashlib.sha256(knowledge.encoder.encode())
     for c in knowledge.commands:
         promise = (c.threshold, c.expected_fa_per_hour, c.expected_frr, c.over_budget)
-        known.update(repr((c.name, c.action, *promise, c.speakers, c.examples)).encode() + c.prototypes.tobytes())
+        known.update(repr((c.name, c.action, *promise, c.speakers, c.examples)).encode() + c.heads.to_bytes())
         for example in store.examples(c.examples):
-            assert example.embedding is not None
+            assert example.embeddings is not None
             assert example.id is not None
-            known.update(example.embedding.tobytes() + (store.audio(example.id) or b"without audio"))
+            known.update(repr(example.embeddings.shape).encode() + example.embeddings.tobytes())
+            known.update(store.audio(example.id) or b"without audio")
             known.update(repr((example.source, example.begin, example.end, example.speaker, example.doubt)).encode())
     return known.hexdigest()
 

@@ -3,7 +3,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from speakerd.store.knowledge import BadNameError, Command, Knowledge, same_name, tidy_name
+from speakerd.store.knowledge import BadNameError, Command, Heads, Knowledge, same_name, tidy_name
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,20 @@ def test_names_are_compared_without_regard_to_case_and_composition(one: str, oth
 
 
 def test_command_is_found_by_any_spelling() -> None:
-    command = Command("Küche hell", None, 0, 0, 0, False, np.zeros((1, 2), np.float32), (None,))
+    command = Command(
+        "Küche hell", None, 0, 0, 0, False, Heads(np.zeros((1, 2), np.float32), np.zeros(1, np.float32)), (None,)
+    )
     knowledge = Knowledge(1, "e", (command,))
     assert knowledge.find("KÜCHE HELL") is command
     assert knowledge.find("Küche") is None
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_heads_come_back_from_their_bytes_to_the_last_bit(count: int) -> None:
+    draw = np.random.default_rng(count)
+    heads = Heads(draw.normal(size=(count, 5)).astype(np.float32), draw.normal(size=count).astype(np.float32))
+    stored = heads.to_bytes()
+    assert len(stored) == count * (5 + 1) * 4
+    back = Heads.from_bytes(stored, count)
+    assert np.array_equal(back.weights, heads.weights)
+    assert np.array_equal(back.bias, heads.bias)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ from speakerd.store.schema import LAYOUT, StoreError
 from speakerd.store.store import KEPT_DAYS, Ownership, Store
 from tests.needs import lacking
 from tests.somebody import open_folder, without_rights
-from tests.store.teaching import audio, digest, embedding, forget, learn, trained
+from tests.store.before import as_before
+from tests.store.teaching import audio, digest, embeddings, examples, forget, learn, trained
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = 86400.0
@@ -87,9 +89,9 @@ def test_everything_comes_back_to_the_last_bit_also_from_another_process(store: 
             expected = trained("lamp", (), 1)
             for value in ("action", "threshold", "expected_fa_per_hour", "expected_frr", "over_budget", "speakers"):
                 assert getattr(lamp, value) == getattr(expected, value)
-            assert np.array_equal(lamp.prototypes, expected.prototypes)
+            assert lamp.heads.to_bytes() == expected.heads.to_bytes()
             for number, example in enumerate(kept.examples(lamp.examples), 1):
-                assert np.array_equal(example.embedding, embedding(number))
+                assert np.array_equal(example.embeddings, embeddings(number))
                 assert (example.source, example.begin, example.end) == ("microphone", 10, 20)
                 assert kept.audio(lamp.examples[number - 1]) == audio(number)
 
@@ -136,12 +138,14 @@ def test_example_heard_by_another_encoder_has_no_embedding_until_it_is_given_one
     lamp = learn(store, "lamp").commands[0]
     with closing(Store(folder, "newer")) as newer:
         assert newer.knowledge().encoder == "encoder"
-        assert [example.embedding for example in newer.examples(lamp.examples)] == [None] * 3
-        newer.add_embedding(lamp.examples[1], embedding(50))
+        assert [example.embeddings for example in newer.examples(lamp.examples)] == [None] * 3
+        newer.add_embeddings(lamp.examples[1], embeddings(50))
         found = newer.examples(lamp.examples)
-        assert [example.embedding is None for example in found] == [True, False, True]
-        assert np.array_equal(found[1].embedding, embedding(50))
-    assert np.array_equal(store.examples(lamp.examples)[1].embedding, embedding(1))
+        assert [example.embeddings is None for example in found] == [True, False, True]
+        assert np.array_equal(found[1].embeddings, embeddings(50))
+        newer.add_embeddings(lamp.examples[1], embeddings(51)[:1])  # heard once more, and without variants
+        assert np.array_equal(newer.examples(lamp.examples)[1].embeddings, embeddings(51)[:1])
+    assert np.array_equal(store.examples(lamp.examples)[1].embeddings, embeddings(1))
 
 
 # -- undo and rollback
@@ -233,7 +237,7 @@ def test_erased_command_leaves_no_byte_behind(store: Store, folder: Path) -> Non
     secrets = [
         "secret",
         "garden",
-        *(part for i in range(3, 9) for part in (audio(i)[5000:5032], embedding(i).tobytes())),
+        *(part for i in range(3, 9) for part in (audio(i)[5000:5032], embeddings(i).tobytes())),
     ]
     assert all(traces(folder, secret) for secret in secrets)
     forget(store, "Secret Garden")
@@ -366,6 +370,50 @@ def test_pruning_goes_by_when_a_version_was_replaced(store: Store, folder: Path)
     store.prune()
     store.prune()
     assert digest(store, store.knowledge()) == last
+
+
+# -- the layout of before
+
+
+def test_state_of_layout_1_is_opened_and_brought_up_to_date(store: Store, folder: Path) -> None:
+    quiet = replace(examples(1, 1)[0], audio=None)
+    store.write("lamp: learned 3 examples", lambda now: [trained("lamp", (-1, -2, -3))], [*examples(2, 2), quiet])
+    before = learn(store, "door", 5)
+    history = store.history()
+    store.close()
+    as_before(folder)
+    for _ in range(2):  # and then it stays
+        with closing(Store(folder, "encoder")) as now:
+            assert sql(folder, "PRAGMA user_version") == [(LAYOUT,)]
+            known = now.knowledge()
+            assert known.encoder == "before", "what is derived from it is to be derived again"
+            for value in ("name", "action", "threshold", "expected_frr", "speakers", "examples"):
+                assert [getattr(c, value) for c in known.commands] == [getattr(c, value) for c in before.commands]
+            assert now.history() == history
+            lamp = now.examples(known.commands[1].examples)
+            assert [example.embeddings is None for example in lamp] == [True, True, False], "the others can be heard"
+            assert np.array_equal(lamp[2].embeddings, embeddings(1)[:1])
+            assert now.audio(lamp[0].id or 0) == audio(2)
+    with closing(Store(folder, "encoder")) as now:
+        now.add_embeddings(lamp[0].id or 0, embeddings(2))
+        assert np.array_equal(now.examples([lamp[0].id or 0])[0].embeddings, embeddings(2))
+        assert names(learn(now, "radio", 9)) == ["door", "lamp", "radio"]
+        assert names(now.undo()) == ["door", "lamp"]
+        assert names(now.undo()) == ["lamp"]
+
+
+def test_layout_1_that_may_only_be_read_is_named() -> None:
+    def opened() -> str:
+        return fault(place / "state")
+
+    with open_folder() as place:
+        with closing(Store(place / "state", "encoder")) as kept:
+            learn(kept, "lamp")
+        as_before(place / "state")
+        for path in (place / "state" / "speakerd.sqlite", place / "state"):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        assert "speakerd.sqlite cannot be written" in without_rights(opened)
+        (place / "state").chmod(0o755)
 
 
 # -- what can be wrong with a folder

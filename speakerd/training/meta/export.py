@@ -4,7 +4,6 @@ torch.func takes the gradient, make_fx traces what it does into plain operations
 torch.onnx exports (exporting torch.func.grad itself fails).
 """
 
-import json
 import logging
 import warnings
 from pathlib import Path
@@ -21,7 +20,6 @@ from speakerd.training.meta.inner import Params, Task
 
 INPUTS = ["support", "owner", "weights", "classes", "others", "share", "near"]
 OUTPUTS = ["w", "b"]
-SIZES = ("sharpness", "unlike")  # what the runtime computes by itself, from the metadata
 
 
 class _Unrolled(nn.Module):
@@ -52,7 +50,7 @@ class _Unrolled(nn.Module):
         near: Tensor,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Support (n, d), owner (n,), weights (n,), classes (commands,) their numbers, others (m, d), share (m,) and
-        near (m,) to weights (commands, d) and bias (commands,)."""
+        near (m, 2) to weights (commands, d) and bias (commands,)."""
         head: tuple[Tensor, Tensor] = self.graph(*self._values(), support, owner, weights, classes, others, share, near)
         return head
 
@@ -79,10 +77,8 @@ def export(params: Params, encoder: str, path: Path) -> None:
         del node.metadata_props[:]
         node.doc_string = ""
     del model.metadata_props[:]
-    about = {name: float(params[name].exp() if name == "sharpness" else params[name]) for name in SIZES}
-    helper.set_model_props(
-        model, {"format": FORMAT, "encoder": encoder, "dimension": str(dimension), "strangers": json.dumps(about)}
-    )
+    about = {"format": FORMAT, "encoder": encoder, "dimension": str(dimension), "lean": str(float(params["lean"]))}
+    helper.set_model_props(model, about)
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
@@ -95,5 +91,5 @@ def _example(dimension: int) -> tuple[Tensor, ...]:
     )
     return (
         support, torch.arange(11) % 3, torch.ones(11), torch.arange(3), others, torch.ones(len(others)),
-        torch.zeros(len(others)),
+        torch.ones(len(others), 2),
     )  # fmt: skip

@@ -1,7 +1,8 @@
 """The inner loop: from a few examples of each command to its head, in a few steps of gradient descent.
 
-A command's score is linear in a learned space: ``s(u, c) = w_c . phi(u) + b_c - strangers(phi(u))``, where
-``strangers`` says how near the rest of the world comes. The head starts as the prototypes (start.py); each step lowers
+A command's score is linear in a learned space, and beside it stands how far the utterance lies above the strangers
+nearest to it, counted in their deviations: ``s(u, c) = w_c . phi(u) + b_c + lean (w_c / |w_c| . phi(u) - m_u) / d_u``
+(adaptive normalisation as in Matejka et al. 2017). The head starts as the prototypes (start.py); each step lowers
 an open-set loss, in which every command stands against the world by itself and only a small term knows the others. What
 cannot be known from three examples (step sizes, temperatures, margins, how far to leave the start) is meta-learned.
 """
@@ -14,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch.func import grad
 
-from speakerd.recognition.head import HARDEST
+from speakerd.recognition.head import HARDEST, NEAREST
 from speakerd.training.meta.space import projected
 
 Params = dict[str, Tensor]
@@ -27,7 +28,7 @@ STEPS = 5
 class Task:
     """What the inner loop learns from. ``support`` (n, d) unit vectors of the space; ``member`` (n, commands): the
     example's weight in the column of its command, else 0; ``others`` (m, d): world and room; ``share`` (m,): how much
-    each counts, 0 for padding; ``near`` (m,): ``strangers`` of the others themselves."""
+    each counts, 0 for padding; ``near`` (m, 2): ``strangers`` of the others among themselves."""
 
     support: Tensor
     member: Tensor
@@ -43,9 +44,11 @@ Learn = Callable[[Params, Task], list[Params]]
 def first_params(dimension: int, steps: int = STEPS) -> Params:
     """Where meta-learning starts: prototypes, scores relative to strangers, small steps, the space as it is."""
     return {
-        "sharpness": torch.tensor(3.3),  # log of the temperature that strangers are counted with
-        "unlike": torch.tensor(0.45),  # how much strangers near the utterance count
-        "shared": torch.tensor(0.45),  # how much strangers near the prototype count
+        "lean": torch.tensor(0.032),  # of a score, for each deviation above the strangers near the utterance
+        "typical": torch.tensor(0.032),  # the same of those near the prototype
+        "likelihood": torch.tensor(0.008),  # of a score, for each unit of log likelihood ratio
+        "within": torch.tensor(0.5),  # the share of variance that lies within a command
+        "kept": torch.tensor(1.0),  # of what the steps change
         "scale": torch.tensor(2.5),  # log of the temperature of the losses
         "reach": torch.tensor(0.45),  # the score that examples should reach
         "limit": torch.tensor(0.15),  # the score that strangers should stay below
@@ -61,21 +64,33 @@ def first_params(dimension: int, steps: int = STEPS) -> Params:
     }
 
 
-def nearness(params: Params, vectors: Tensor, others: Tensor, share: Tensor) -> Tensor:
-    """How near the others (m, d) come to vectors (n, d): a soft maximum of cosines, (n,)."""
-    sharp = params["sharpness"].exp()
-    counted = torch.exp(sharp * (vectors @ others.T - 1)) @ (share / share.sum())
-    return torch.log(counted + 1e-30) / sharp + 1
+def nearness(vectors: Tensor, others: Tensor, share: Tensor, themselves: bool = False) -> Tensor:
+    """How near the others (m, d) come to vectors (n, d): mean and deviation of the cosines to the nearest of them,
+    (n, 2). ``themselves``: the vectors are the others, and none is near to itself."""
+    closeness = torch.where(share > 0, vectors @ others.T, -2.0)
+    if themselves:
+        closeness = closeness - 3 * torch.eye(len(others))
+    nearest = closeness.topk(min(NEAREST, len(others)), dim=1).values
+    mean = nearest.mean(dim=1)
+    variance = (nearest - mean[:, None]).square().mean(dim=1)
+    return torch.stack([mean, (variance + 1e-6).sqrt()], dim=1)
 
 
-def strangers(params: Params, vectors: Tensor, others: Tensor, share: Tensor) -> Tensor:
-    """What is taken off an utterance's scores for every command."""
-    return params["unlike"] * nearness(params, vectors, others, share)
+def strangers(params: Params, vectors: Tensor, others: Tensor, share: Tensor, themselves: bool = False) -> Tensor:
+    """What scores are taken relative to (n, 2): the mean of ``nearness``, and what one above it is worth."""
+    near = nearness(vectors, others, share, themselves)
+    return torch.stack([near[:, 0], params["lean"] / near[:, 1]], dim=1)
 
 
-def scores(head: Params, vectors: Tensor, off: Tensor) -> Tensor:
-    """Scores (n, commands) of vectors (n, d); ``off`` (n,) is ``strangers`` of them."""
-    return vectors @ head["w"].T + head["b"] - off[:, None]
+def directions(head: Params) -> Tensor:
+    """Unit vectors (commands, d)."""
+    return head["w"] / (head["w"].square().sum(dim=1, keepdim=True) + 1e-12).sqrt()
+
+
+def scores(head: Params, vectors: Tensor, near: Tensor) -> Tensor:
+    """Scores (n, commands) of vectors (n, d); ``near`` (n, 2) is ``strangers`` of them."""
+    above = vectors @ directions(head).T - near[:, :1]
+    return vectors @ head["w"].T + head["b"] + near[:, 1:] * above
 
 
 def open_set_loss(params: Params, task: Task, first: Params) -> Loss:
@@ -83,18 +98,19 @@ def open_set_loss(params: Params, task: Task, first: Params) -> Loss:
     start of the head stay below another; a small term for the name. Summed over commands, each by as much as its
     examples are trusted."""
     scale = params["scale"].exp()
-    off = strangers(params, task.support, task.others, task.share)
+    near = strangers(params, task.support, task.others, task.share)
     weight = task.share.clamp(min=1e-30).log()
     chosen = (first["w"].detach() @ task.others.T + weight).topk(min(HARDEST, len(task.others)), dim=1).indices
-    hard, hard_off, hard_weight = task.others[chosen], task.near[chosen], weight[chosen]
+    hard, hard_near, hard_weight = task.others[chosen], task.near[chosen], weight[chosen]
     count = task.member.sum(dim=0)
     part = task.member / (count + 1e-12) * (count / (count + params["trust"].exp()))
     trusted = part.sum(dim=0)
 
     def loss(head: Params) -> Tensor:
-        own = scores(head, task.support, off)
+        own = scores(head, task.support, near)
         missed = (part * F.softplus(scale * (params["reach"] - own))).sum()
-        against = (hard @ head["w"].unsqueeze(2)).squeeze(2) + head["b"][:, None] - hard_off
+        above = (hard @ directions(head).unsqueeze(2)).squeeze(2) - hard_near[:, :, 0]
+        against = (hard @ head["w"].unsqueeze(2)).squeeze(2) + head["b"][:, None] + hard_near[:, :, 1] * above
         hardest = torch.softmax(params["hardness"].exp() * against.detach() + hard_weight, dim=1)
         accepted = (trusted[:, None] * hardest * F.softplus(scale * (against - params["limit"]))).sum()
         named = -(part * F.log_softmax(scale * own, dim=1)).sum()
@@ -125,5 +141,5 @@ def descend(loss: Loss, first: Params, params: Params, second_order: bool = True
 def moved(task: Task, metric: Tensor, params: Params) -> Task:
     """The task in another metric; its vectors are those of the first space."""
     others = projected(metric, task.others)
-    near = strangers(params, others, others, task.share)
+    near = strangers(params, others, others, task.share, themselves=True)
     return replace(task, support=projected(metric, task.support), others=others, near=near)

@@ -25,7 +25,7 @@ def outer_losses(params: Params, learned: Sequence[Params], episode: Episode) ->
         if part["metric"] is not metric:
             metric = part["metric"]
             heard = _heard(params, metric, episode)
-        found, against = (scores(part, vectors, off) for vectors, off in heard)
+        found, against = (scores(part, vectors, near) for vectors, near in heard)
         losses.append(_loss(found, against, episode.named))
     return losses
 

@@ -11,10 +11,24 @@ from speakerd.training.meta.inner import Params, Task, nearness
 
 
 def prototypes(params: Params, task: Task) -> Params:
-    """The unit means ``w`` (commands, d), and in ``b`` (commands,) how near strangers come to them."""
-    total = task.member.T @ task.support
-    mean = total / (total.square().sum(dim=1, keepdim=True) + 1e-12).sqrt()
-    return {"w": mean, "b": -params["shared"] * nearness(params, mean, task.others, task.share)}
+    """``w`` (commands, d) along the means, and ``b`` (commands,): how far an utterance lies above the strangers nearest
+    to the mean, in their deviations, and the log likelihood ratio of command to world where both are normal, the
+    command with a mean that is known from as many examples as there are (Brummer and de Villiers 2010)."""
+    count = task.member.sum(dim=0)
+    mean = task.member.T @ task.support / (count + 1e-12)[:, None]
+    size = mean.square().sum(dim=1)
+    direction = mean / (size + 1e-12).sqrt()[:, None]
+    near = nearness(direction, task.others, task.share)
+    above = params["typical"] / near[:, 1]
+    within = params["within"]
+    gain = count * (1 - within) / (count * (1 - within) + within)
+    left = within + (1 - gain) * (1 - within)
+    likelihood = params["likelihood"] * mean.shape[1]  # unit vectors to unit variance
+    ratio = -0.5 * likelihood * (gain.square() / left * size + left.log() + 1 / left - 1)
+    return {
+        "w": above[:, None] * direction + (likelihood * gain / left)[:, None] * mean,
+        "b": ratio - above * near[:, 0],
+    }
 
 
 def blank(params: Params, task: Task) -> Params:

@@ -25,7 +25,7 @@ from speakerd.recognition.head import Adapter, Matrix
 from speakerd.recognition.world import World, unit, whitening_of
 from speakerd.training.meta.cache import Cache
 from speakerd.training.meta.episodes import Episodes
-from speakerd.training.meta.inner import Learn, Params, nearness, scores
+from speakerd.training.meta.inner import Learn, Params, scores, strangers
 from speakerd.training.meta.inner import Task as Enrolment
 from speakerd.training.meta.space import first_space, projected
 from speakerd.training.meta.train import ITERATIONS, cached, family
@@ -123,7 +123,7 @@ class Trial:
             key = id(head["metric"])
             if key not in known:  # most methods leave the metric as it is
                 vectors, others = projected(head["metric"], self._vectors), projected(head["metric"], self._others)
-                off = params["unlike"] * nearness(params, vectors, others, share)
+                off = strangers(params, vectors, others, share)
                 known = {key: (head["metric"], vectors, off)}
             _, vectors, off = known[key]
             asked, strange = (
