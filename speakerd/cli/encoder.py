@@ -26,7 +26,8 @@ def encoder(
 ) -> None:  # fmt: skip
     """Make FILE, an ONNX model of another make, usable as recognition.encoder (extra `train`).
 
-    Writes what --name, --window and --hop say into its metadata, and beside it FILE's world, which thresholds need.
+    Writes what --name, --window and --hop say into its metadata, and beside it FILE's head and world: how commands are
+    learned with it, and what strangers score.
     """
     try:
         from speakerd.training.foreign import describe, make_world

@@ -19,7 +19,6 @@ SPEEDS = (0.9, 1.1)
 SNRS = (15.0, 8.0, 2.0)  # dB of the utterance above the added noise
 VARIANTS = len(SPEEDS) + 1 + len(SNRS)
 SOFTER = -15.0  # dB
-VARIANT_WEIGHT = 0.2  # of a variant, where the example itself has 1
 WINDOW = 512  # of the noise's spectrum, 32 ms
 SILENT = -85.0  # dBFS; a room that is this quiet was cut off by the microphone, and has no sound of its own
 
@@ -34,7 +33,8 @@ def enlarge(utterance: Utterance, room: Samples | None = None) -> Iterator[Utter
         yield replace(utterance, samples=played, begin=begin, end=min(end, len(played)))
     yield replace(utterance, samples=_louder(samples, SOFTER))
     speech = decibels(samples[utterance.begin : utterance.end])
-    noise = _like(_around(utterance) if room is None else room, len(samples), zlib.crc32(samples.tobytes()))
+    kept = np.round(samples * 32767).astype(np.int16)  # as FLAC keeps it: learned again, it is the same
+    noise = _like(_around(utterance) if room is None else room, len(samples), zlib.crc32(kept.tobytes()))
     for snr in SNRS:
         noisy = np.clip(samples + _louder(noise, speech - snr), -1, 1)
         yield replace(utterance, samples=noisy.astype(np.float32))

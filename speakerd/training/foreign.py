@@ -11,7 +11,9 @@ from speakerd.audio.features import SAMPLE_RATE
 from speakerd.errors import SpeakerdError
 from speakerd.recognition.encoder import ModelError, open_model
 from speakerd.recognition.frames_encoder import FramesEncoder
+from speakerd.recognition.head import Adapter
 from speakerd.training.data import read_corpora
+from speakerd.training.meta.train import meta_train
 from speakerd.training.world import build
 
 
@@ -41,7 +43,8 @@ def describe(path: Path, name: str, window: int, hop: int) -> None:
 
 
 def make_world(path: Path, data: Path, say: Callable[[str], None]) -> Path:
-    """Make the world of the encoder in ``path`` from recordings in ``data`` (training/data.py has the layout).
+    """Meta-learn a head for the encoder in ``path`` and make its world, both beside it, from recordings in ``data``
+    (training/data.py has the layout). Returns where the world is.
 
     Raises:
         ModelError: the file is not an encoder.
@@ -56,6 +59,7 @@ def make_world(path: Path, data: Path, say: Callable[[str], None]) -> Path:
     if lacks := corpora.lacks():
         raise SpeakerdError(f"{data}: too little to go by. More is needed of: {'; '.join(lacks)}")
     say(f"{encoder.name} hears {len(corpora.held_words)} words and {len(corpora.held_speech)} pieces of speech")
-    made = path.with_suffix(".world.npz")
-    build(encoder, corpora).save(made)
+    made, adapt = path.with_suffix(".world.npz"), path.with_suffix(".adapt.onnx")
+    head = meta_train(encoder, corpora, adapt)
+    build(encoder, corpora, Adapter(adapt, encoder.id), (head.mean, head.matrix)).save(made)
     return made

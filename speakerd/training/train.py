@@ -21,9 +21,12 @@ from torch import Tensor, nn
 
 from speakerd.errors import SpeakerdError
 from speakerd.recognition.encoder import TrunkEncoder
+from speakerd.recognition.head import Adapter
 from speakerd.training.augment import Augment, features, masked
 from speakerd.training.data import Corpora, read_corpora
 from speakerd.training.export import export
+from speakerd.training.join import join
+from speakerd.training.meta.train import meta_train
 from speakerd.training.model import Head, Trunk, multiply_accumulates
 from speakerd.training.objectives import AmSoftmax, contrast, frame_distillation, word_distillation
 from speakerd.training.scenes import SCENE, Composition, babble, compose
@@ -246,13 +249,21 @@ class Run:
                 yield ready.result()
             yield coming.result()
 
-    def ship(self, models: Path) -> None:
-        """Export the encoder and build the world around it, from what was held out."""
+    def ship(self, models: Path, beside: Path | None = None) -> None:
+        """Export the encoder, joined with the one in ``beside`` if that is given; meta-learn the head and build the
+        world around it from what was held out."""
         name = f"speakerd-{self.recipe.seed}-{self.recipe.epochs}"
-        export(self.student.trunk, self.student.head, models, name)
+        alone = models if beside is None else self.folder / "alone"
+        export(self.student.trunk, self.student.head, alone, name)
+        if beside is not None:
+            join(alone, beside, models, f"{name}-beside-{TrunkEncoder(beside).name}")
         self.say(f"exported, {multiply_accumulates(self.student.trunk):,} multiply-accumulates per second of audio")
+        self.say("meta-learning the head")
+        encoder = TrunkEncoder(models)
+        head = meta_train(encoder, self.corpora, models / "adapt.onnx", self.recipe.seed)
         self.say("hearing what was held out")
-        build(TrunkEncoder(models), self.corpora, self.recipe.seed).save(models / "world.npz")
+        adapter = Adapter(models / "adapt.onnx", encoder.id)
+        build(encoder, self.corpora, adapter, (head.mean, head.matrix), self.recipe.seed).save(models / "world.npz")
 
 
 def batch_of(composition: Composition, target: Targets, chunk: NDArray[np.int64]) -> Batch:

@@ -28,7 +28,7 @@ def test_a_published_encoder_is_made_usable_by_one_command(data: Path, call: Cal
     assert json.loads(result.stdout) == {"encoder": str(path), "world": str(world)}
     encoder = FramesEncoder(path)
     assert (encoder.name, encoder.dimension) == ("speech_embedding", 96)
-    assert len(World.load(world, encoder.id).genuine) == 10
+    assert len(World.load(world, tmp_path / "speech_embedding.adapt.onnx", encoder.id).genuine) == 10
 
     config = tmp_path / "speakerd.yaml"
     config.write_text(f"recognition: {{encoder: '{path}'}}")
@@ -45,7 +45,7 @@ def test_a_file_that_says_what_it_is_stays_as_it_is(data: Path, call: Call, tmp_
     before = path.read_bytes()
     assert call("encoder", path, "--data", data).exit_code == 0
     assert path.read_bytes() == before
-    World.load(tmp_path / "bands.world.npz", FramesEncoder(path).id)
+    World.load(tmp_path / "bands.world.npz", tmp_path / "bands.adapt.onnx", FramesEncoder(path).id)
 
 
 def test_metadata_are_added_to_those_that_are_there(call: Call, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from speakerd.training.meta.export import export
 from speakerd.training.meta.inner import Params, first_params
 from speakerd.training.meta.space import first_space
 from tests.recordings import clips, room, talk
+from tests.training.meta.tasks import DIMENSION
 
 STEPS = 2  # to export more of the same takes longer and shows no more
 HELD = ("hadouken", "dracarys", "trick_or_treat", "joke", "archie")
@@ -66,9 +67,9 @@ def heard(corpora: Corpora) -> Heard:
 def params() -> Params:
     """Parameters in the middle of training: large steps, so that a mistake would show."""
     draw = torch.Generator().manual_seed(1)
-    first = first_params(96, STEPS)
+    first = first_params(DIMENSION, STEPS)
     return first | {
-        "metric": 0.02 * torch.randn(96, 96, generator=draw),
+        "metric": 0.02 * torch.randn(DIMENSION, DIMENSION, generator=draw),
         "step_w": torch.linspace(-2.5, -1.5, STEPS),
         "step_b": torch.linspace(-3.5, -2.5, STEPS),
         "naming": torch.tensor(-2.5),

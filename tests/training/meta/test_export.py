@@ -11,9 +11,9 @@ from speakerd.recognition.head import Adapter, scores
 from speakerd.training.meta import anil
 from speakerd.training.meta.inner import Params, Task, strangers
 from speakerd.training.meta.inner import scores as torch_scores
-from tests.training.meta.tasks import task, vectors
+from tests.training.meta.tasks import DIMENSION, task, vectors
 
-NOTHING = np.zeros((0, 96), np.float32)
+NOTHING = np.zeros((0, DIMENSION), np.float32)
 
 
 def given(one: Task) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -37,8 +37,8 @@ def test_room_and_few_strangers(params: Params, shipped: Path) -> None:
     adapter = Adapter(shipped, "some encoder")
     heads = adapter.adapt(*given(one), one.others[:60].numpy(), one.others[60:].numpy())
     padded = Task(
-        one.support, one.member, torch.cat([one.others, torch.zeros(28, 96)]),
-        torch.cat([one.share, torch.zeros(28)]), torch.cat([one.near, torch.zeros(28)]),
+        one.support, one.member, torch.cat([one.others, torch.zeros(28, DIMENSION)]),
+        torch.cat([one.share, torch.zeros(28)]), torch.cat([one.near, torch.zeros(28, 2)]),
     )  # fmt: skip
     np.testing.assert_allclose(heads.weights, anil.adapt(params, padded)[-1]["w"].numpy(), atol=1e-4)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.func import grad, jacrev
 
-from speakerd.recognition.scoring import relative
+from speakerd.recognition.head import NEAREST
 from speakerd.recognition.world import unit
 from speakerd.training.meta import anil, fomaml, maml
 from speakerd.training.meta.cache import HELD
@@ -24,7 +24,7 @@ from speakerd.training.meta.inner import (
 )
 from speakerd.training.meta.start import prototypes
 from tests.training.meta.conftest import STEPS, Heard
-from tests.training.meta.tasks import task, vectors
+from tests.training.meta.tasks import DIMENSION, task, vectors
 
 
 def in_double(params: Params, one: Task) -> tuple[Params, Task]:
@@ -48,12 +48,12 @@ def test_inner_slope_is_the_numerical_derivative(params: Params, part: str) -> N
 def test_outer_slope_is_the_numerical_derivative(params: Params, name: str) -> None:
     """Through all steps of the inner loop, to second order."""
     # where the weights of the hardest do not depend on the head, nothing is taken for a constant
-    even = params | {"hardness": torch.tensor(-40.0)}
+    even = params | {"hardness": torch.tensor(-40.0), "scale": torch.tensor(1.0)}
     even, one = in_double(even, task(even, 3, 4))
 
     def outer(value: torch.Tensor) -> torch.Tensor:
         head = anil.adapt(even | {name: value}, one)[-1]
-        return head["w"].square().mul(torch.arange(96.0)).sum() + head["b"].sum()
+        return head["w"].square().mul(torch.arange(float(DIMENSION))).sum() + head["b"].sum()
 
     slope, step = grad(outer)(even[name]), 1e-5
     up, down = outer(even[name] + step), outer(even[name] - step)
@@ -71,7 +71,7 @@ def test_first_order_leaves_out_what_the_second_order_knows(params: Params) -> N
     # without a step there is no slope to differentiate; with steps the slopes depend on where they are taken
     assert torch.allclose(after(maml.learn, 0), after(fomaml.learn, 0))
     first, second = after(fomaml.learn, STEPS), after(maml.learn, STEPS)
-    assert torch.allclose(first, torch.ones(96, 96), atol=1e-5), "with constant slopes the metric moves as a whole"
+    assert torch.allclose(first, torch.ones_like(first), atol=1e-5), "with constant slopes the metric moves as a whole"
     assert (first - second).abs().max() > 1e-3
     assert torch.allclose(maml.learn(params, one)[-1]["metric"], fomaml.learn(params, one)[-1]["metric"], atol=1e-6), (
         "what is learned is the same; only the outer loop sees less"
@@ -79,33 +79,64 @@ def test_first_order_leaves_out_what_the_second_order_knows(params: Params) -> N
 
 
 def test_no_step_is_the_prototype_classifier(heard: Heard) -> None:
-    """The same as the scores of recognition/scoring.py, but for how the nearest strangers are counted."""
-    params = first_params(96) | {"unlike": torch.tensor(0.5), "shared": torch.tensor(0.5)}
+    """Half of it as in recognisers of speakers: above the nearest strangers, in their deviations, seen from both."""
+    params = first_params(DIMENSION) | {"likelihood": torch.tensor(0.0)}
     episode = heard.episodes()(HELD, ways=4, shots=3)
     one = moved(episode.task, params["metric"], params)
-    first = anil.adapt(params, one)[0]
-    found = scores(first, episode.tried, strangers(params, episode.tried, one.others, one.share))
-    total = one.member.T @ one.support
-    matrix = unit(total.numpy())
-    near_tried, near_matrix = (
-        nearness(params, torch.as_tensor(v), one.others, one.share).numpy() for v in (episode.tried, matrix)
+    found = scores(anil.adapt(params, one)[0], episode.tried, strangers(params, episode.tried, one.others, one.share))
+    tried, others = episode.tried.numpy(), one.others.numpy()
+    matrix = unit((one.member.T @ one.support).numpy())
+    for i, utterance in enumerate(tried):
+        for j, prototype in enumerate(matrix):
+            expected = 0.0
+            for one_of_both in (utterance, prototype):
+                nearest = np.sort(others @ one_of_both)[-NEAREST:]
+                expected += 0.032 * float(utterance @ prototype - nearest.mean()) / float(nearest.std())
+            assert float(found[i, j]) == pytest.approx(expected, abs=5e-3)
+
+
+def test_the_likelihood_of_the_start_is_that_of_normal_distributions(heard: Heard) -> None:
+    """Of a command whose mean is known from its examples, against the world, unit vectors taken for unit variance."""
+    params = first_params(DIMENSION) | {name: torch.tensor(0.0) for name in ("lean", "typical")}
+    episode = heard.episodes()(HELD, ways=3, shots=3)
+    one = moved(replace(episode.task, member=(episode.task.member > 0.5).float()), params["metric"], params)
+    found = scores(anil.adapt(params, one)[0], episode.tried, strangers(params, episode.tried, one.others, one.share))
+    scale = DIMENSION**0.5
+    tried, count = episode.tried.numpy() * scale, one.member.sum(dim=0).numpy()
+    means = (one.member.T @ one.support).numpy() / count[:, None] * scale
+    for j, (mean, many) in enumerate(zip(means, count, strict=True)):
+        gain = many * 0.5 / (many * 0.5 + 0.5)
+        variance = 0.5 + (1 - gain) * 0.5
+        of_command = -0.5 * (np.square(tried - gain * mean).sum(axis=1) / variance + DIMENSION * np.log(variance))
+        of_world = -0.5 * np.square(tried).sum(axis=1)
+        np.testing.assert_allclose(found[:, j].numpy(), 0.008 * (of_command - of_world), atol=2e-3)
+
+
+def test_nearness_is_of_the_nearest_and_of_nobody_to_himself() -> None:
+    some, others = vectors(50, seed=1), vectors(300, seed=2)
+    found = nearness(some, others, torch.ones(300))
+    nearest = (some @ others.T).sort(dim=1).values[:, -NEAREST:]
+    assert torch.allclose(found[:, 0], nearest.mean(dim=1), atol=1e-6)
+    assert torch.allclose(found[:, 1], nearest.std(dim=1, correction=0), atol=1e-4)
+    among = nearness(others, others, torch.ones(300), themselves=True)
+    apart = torch.stack(
+        [nearness(o[None], others[torch.arange(300) != i], torch.ones(299))[0] for i, o in enumerate(others)]
     )
-    expected = relative(episode.tried.numpy() @ matrix.T, near_tried, near_matrix)
-    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+    assert torch.allclose(among, apart, atol=1e-5)
 
 
-def test_nearness_lies_between_the_mean_and_the_nearest(params: Params) -> None:
-    cosines = vectors(50, seed=1) @ vectors(300, seed=2).T
-    found = nearness(params, vectors(50, seed=1), vectors(300, seed=2), torch.ones(300))
-    assert (found > cosines.mean(dim=1)).all()
-    assert (found < cosines.max(dim=1).values).all()
+def test_only_a_part_of_what_the_steps_change_may_be_kept(params: Params) -> None:
+    one = task(params, 3, 3)
+    first, *_, last = anil.adapt(params, one)
+    for part, value in anil.adapt(params | {"kept": torch.tensor(0.4)}, one)[-1].items():
+        assert torch.allclose(value, 0.6 * first[part] + 0.4 * last[part], atol=1e-5)
 
 
 @pytest.mark.parametrize("ways", [1, 2, 100])
 def test_any_number_of_commands(params: Params, ways: int) -> None:
     one = task(params, ways, 3)
     head = anil.adapt(params, one)[-1]
-    assert head["w"].shape == (ways, 96)
+    assert head["w"].shape == (ways, DIMENSION)
     found = scores(head, one.support, strangers(params, one.support, one.others, one.share))
     strange = scores(head, one.others, one.near)
     assert (found.argmax(dim=1) == one.member.argmax(dim=1)).all()
@@ -113,7 +144,7 @@ def test_any_number_of_commands(params: Params, ways: int) -> None:
 
 
 def test_steps_raise_examples_above_strangers(heard: Heard) -> None:
-    params = first_params(96) | {"step_w": torch.full((5,), -2.5)}
+    params = first_params(DIMENSION) | {"step_w": torch.full((5,), -2.5)}
     episodes = heard.episodes()
     for _ in range(10):
         episode = episodes(HELD, shots=3)
@@ -130,7 +161,7 @@ def test_padding_changes_nothing(params: Params) -> None:
         torch.cat([one.member, torch.zeros(7, 4)]),
         torch.cat([one.others, vectors(50, seed=8)]),
         torch.cat([one.share, torch.zeros(50)]),
-        torch.cat([one.near, torch.ones(50)]),
+        torch.cat([one.near, torch.ones(50, 2)]),
     )
     for part, value in anil.adapt(params, one)[-1].items():
         assert torch.allclose(value, anil.adapt(params, padded)[-1][part], atol=1e-5)
@@ -154,7 +185,7 @@ def test_one_more_command_hardly_moves_the_others(heard: Heard, params: Params) 
     four = everything.member[:, :4]
     fewer = replace(everything, member=four[four.sum(dim=1) > 0], support=everything.support[four.sum(dim=1) > 0])
     alone = params | {"naming": torch.tensor(-80.0)}
-    off = strangers(params, everything.others, everything.others, everything.share)
+    off = strangers(params, everything.others, everything.others, everything.share, themselves=True)
 
     def change(given: Params) -> float:
         more, less = (scores(anil.adapt(given, one)[-1], everything.others, off)[:, :4] for one in (everything, fewer))

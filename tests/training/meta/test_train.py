@@ -14,6 +14,7 @@ from speakerd.training.meta.rates import per_element
 from speakerd.training.meta.start import blank, prototypes
 from speakerd.training.meta.train import METHODS, draw, learned, learned_by_reptile
 from tests.training.meta.conftest import Heard
+from tests.training.meta.tasks import DIMENSION
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def tried(heard: Heard) -> list[Episode]:
 @pytest.mark.parametrize("name", METHODS)
 def test_methods_improve_their_objective(heard: Heard, tried: list[Episode], name: str) -> None:
     objective, fixed = METHODS[name]
-    first = first_params(96)
+    first = first_params(DIMENSION)
     params, _ = learned(objective, fixed(first), heard.episodes(seed=1), iterations=12, batch=2)
 
     def value(params: Params) -> float:
@@ -48,20 +49,20 @@ def test_reptile_finds_a_space_from_which_less_is_left_to_learn(heard: Heard, tr
             losses.append(float(open_set_loss(params, one, first)(first)))
         return float(np.mean(losses))
 
-    assert left(params) < left(first_params(96))
+    assert left(params) < left(first_params(DIMENSION))
 
 
 def test_steps_earn_their_place(heard: Heard, tried: list[Episode]) -> None:
     """After meta-learning, the last step is better than the start on what the inner loop did not see."""
     objective, fixed = METHODS["anil"]
-    params, _ = learned(objective, fixed(first_params(96)), heard.episodes(seed=1), iterations=12, batch=2)
+    params, _ = learned(objective, fixed(first_params(DIMENSION)), heard.episodes(seed=1), iterations=12, batch=2)
     at = [torch.stack(outer_losses(params, anil.learn(params, one.task), one)).tolist() for one in tried]
     first, *_, last = np.mean(at, axis=0)
     assert last < first
 
 
 def test_prototypes_are_a_better_start_than_nothing(heard: Heard, tried: list[Episode]) -> None:
-    params = first_params(96)
+    params = first_params(DIMENSION)
     at = []
     for episode in tried:
         one = moved(episode.task, params["metric"], params)
@@ -71,9 +72,9 @@ def test_prototypes_are_a_better_start_than_nothing(heard: Heard, tried: list[Ep
 
 
 def test_a_step_size_for_each_number_begins_as_one_for_all(heard: Heard) -> None:
-    params = first_params(96)
+    params = first_params(DIMENSION)
     task = heard.episodes()(HELD, ways=3, shots=3).task
-    one, each = (maml.learn(p, task)[-1] for p in (params, per_element(params, 96)))
+    one, each = (maml.learn(p, task)[-1] for p in (params, per_element(params, DIMENSION)))
     assert all(torch.allclose(one[part], each[part], atol=1e-6) for part in one)
 
 
