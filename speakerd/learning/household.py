@@ -27,11 +27,11 @@ from speakerd.store.store import Store
 log = logging.getLogger(__name__)
 
 MOST_EXAMPLES = 40
-# Deviations below the usual score from which an example is unlike the others: of people's recordings 3 % of 612 good ones
-# are, and one or more in 97 % of 60 times three that are different words.
+# Deviations below the usual score from which an example is unlike the others: of people's recordings 3 % of 612 good
+# ones are, and one or more in 97 % of 60 times three that are different words.
 UNLIKE = 2.25
-# The lead, in deviations of the usual score, under which two commands are close: of 145 pairs of people's words five are,
-# "archie" and "hey archie" and "process" and "project" among them.
+# The lead, in deviations of the usual score, under which two commands are close: of 145 pairs of people's words five
+# are, "archie" and "hey archie" and "process" and "project" among them.
 CLOSE = 1.1
 # Cosine of two embeddings above which they are of one recording: two takes never come so near.
 SAME = 0.9995
