@@ -19,6 +19,7 @@ from speakerd.recognition.world import World
 from speakerd.store.knowledge import Heads
 
 TALK_HOURS = 4.0  # a day's television and conversation within hearing; a budget a day is spent on these
+ALL_BUT = 0.999  # the largest share of misses that a distribution has a score for
 TAIL = 0.02  # the share of impostors that the tail is fitted to
 
 Scores = NDArray[np.float32]
@@ -86,6 +87,6 @@ def promise(world: World, heads: Heads, own: Scores, examples: int, share: float
     against = scores(heads, world.impostors, world.near_impostors).max(axis=1)
     impostors = Impostors(against, world.impostors_per_hour)
     genuine = expected_scores(world, own, examples)
-    kept, limit = impostors.threshold(share), genuine.inv_cdf(highest_frr)
+    kept, limit = impostors.threshold(share), genuine.inv_cdf(min(highest_frr, ALL_BUT))
     threshold = min(kept, limit)
     return Promise(threshold, impostors.rate(threshold), genuine.cdf(threshold), kept > limit)

@@ -10,7 +10,7 @@ from speakerd.audio.segmenter import find_utterance
 from speakerd.demo.truth import lessons
 from speakerd.events import Utterance
 from speakerd.recognition.encoder import BUNDLED, ModelError
-from speakerd.recognition.frames_encoder import FramesEncoder, world_beside
+from speakerd.recognition.frames_encoder import FramesEncoder, beside
 from tests.recognition.foreign import ABOUT, HOP, write
 from tests.recordings import room, speech
 
@@ -107,6 +107,9 @@ def test_what_is_no_encoder_of_this_kind_is_named(tmp_path: Path) -> None:
     assert "its metadata lack window" in fault(BUNDLED / "encoder.onnx")
 
 
-def test_missing_world_is_answered_with_what_to_do(path: Path) -> None:
-    with pytest.raises(ModelError, match=rf"bands.world.npz is missing.*`speakerd encoder {path} --data DIR`"):
-        world_beside(path)
+def test_missing_world_and_head_are_answered_with_what_to_do(path: Path) -> None:
+    for missing in ("world.npz", "adapt.onnx"):
+        with pytest.raises(ModelError, match=rf"bands.{missing} is missing.*`speakerd encoder {path} --data DIR`"):
+            beside(path)
+        path.with_suffix(f".{missing}").touch()
+    assert beside(path) == (path.with_suffix(".world.npz"), path.with_suffix(".adapt.onnx"))

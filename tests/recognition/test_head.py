@@ -56,7 +56,7 @@ def test_what_is_heard_in_the_room_scores_lower_from_then_on(mind: Mind, adapter
     world, one, weights = mind.world, np.zeros(3, np.int64), np.ones(3, np.float32)
     disliked = world.impostors[(world.impostors @ said[0].mean(axis=0)).argsort()[-5:]]
     before, after = (
-        scores(adapter.adapt(said[0], one, weights, world.cohort, room), disliked, np.zeros(5, np.float32))
+        scores(adapter.adapt(said[0], one, weights, world.cohort, room), disliked, np.zeros((5, 2), np.float32))
         for room in (nothing(mind), disliked)
     )
     assert (after < before).all()
