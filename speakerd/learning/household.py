@@ -30,8 +30,8 @@ MOST_EXAMPLES = 40
 # Deviations below the usual score from which an example is unlike the others: of people's recordings 3 % of 612 good
 # ones are, and one or more in 97 % of 60 times three that are different words.
 UNLIKE = 2.25
-# The lead, in deviations of the usual score, under which two commands are close: of people's recordings "archie" and "hey
-# archie" are, "process" and "project", but not "archie" and "trick or treat" (3.1).
+# The lead, in deviations of the usual score, under which two commands are close: of people's recordings "archie" and
+# "hey archie" are, "process" and "project", but not "archie" and "trick or treat" (3.1).
 CLOSE = 1.5
 # Cosine of two embeddings above which they are of one recording: two takes never come so near.
 SAME = 0.9995
