@@ -93,7 +93,7 @@ def test_a_run_that_is_killed_goes_on_and_ships_what_can_be_taught(data: Path, c
     assert "24 clips of 4 words and 0 words said once; held out: 30 clips, 2 pieces of speech" in told
 
     encoder = TrunkEncoder(models)
-    world = World.load(models / "world.npz", encoder.id)
+    world = World.load(models / "world.npz", models / "adapt.onnx", encoder.id)
     assert (encoder.name, encoder.dimension) == (f"speakerd-0-{before + 2}", 128)
     assert len(world.cohort) > 10 and len(world.impostors) > 10 and len(world.genuine) == 10
     config = tmp_path / "speakerd.yaml"
