@@ -6,7 +6,6 @@ unit embeddings. Both carry their format, name, rate, hop, dimension and a commo
 encoders are never compared. Encoders of another make are in :mod:`speakerd.recognition.frames_encoder`.
 """
 
-import ctypes
 from pathlib import Path
 from typing import Protocol
 
@@ -160,11 +159,6 @@ def open_model(path: Path) -> onnxruntime.InferenceSession:
     options.enable_cpu_mem_arena = False  # a few hundred kilobytes are used; the arena would keep megabytes
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has a family of exceptions of its own
         raise ModelError(f"{path} is not a model that can be run: {str(error).splitlines()[0]}") from error
-    # Unpacking the weights leaves 40 MB free that glibc would keep (other libraries have no such function).
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-    return session
