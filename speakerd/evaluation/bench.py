@@ -46,6 +46,7 @@ def measure(config: Path | None, seconds: int, commands: int) -> Iterator[dict[s
         talk = islice(cycle(frames_of(read_audio(STREAM))), seconds * 50)
         loud = daemon.cpu_while(lambda: daemon.feed(talk))
         yield _item(f"speech, {commands} commands: CPU per second of audio", loud / seconds, "s/s")
+        daemon.feed(repeat(SILENCE, 100))  # what was being said ends here
         yield _item("resident memory", daemon.resident() / 2**20, "MB")
         latencies = [daemon.latency(read_audio(clips[0])) for _, clips in _commands(min(commands, 6))]
         heard = [value for value in latencies if value is not None]
