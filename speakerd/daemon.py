@@ -17,6 +17,8 @@ from speakerd.errors import SpeakerdError
 from speakerd.events import Detection
 from speakerd.house import Mind
 from speakerd.listening.loop import Loop
+from speakerd.listening.mute import Muted
+from speakerd.listening.policy import Switches
 from speakerd.listening.spotter import Spotter
 from speakerd.notify import Watchdog, notify, notify_reloading
 from speakerd.outputs import Outputs
@@ -45,6 +47,7 @@ class Daemon:
         self._household = self._mind.household(state, self.config)
         self._household.prune()
         self._household.keep_promises()
+        self._switches = Switches.of(state)
         self._outputs = Outputs(self.config.outputs)
         self._watchdog = Watchdog()
         self._started = time.time()
@@ -52,7 +55,9 @@ class Daemon:
         self._stopping = self._reloading = False
         self._over = threading.Event()
         self._begin_listening()
-        self._service = Service(self._household, lambda: self._loop.tap(), self.config.enrolment.takes, self._status)
+        self._service = Service(
+            self._household, lambda: self._loop.tap(), self.config.enrolment.takes, self._switches, self._status
+        )
         self._household.changed = self._spotter_knows
         self._server = Server(socket, self._service)
 
@@ -89,7 +94,7 @@ class Daemon:
     def _begin_listening(self) -> None:
         self._source = self._open_source(self.config)
         self._spotter = Spotter(self._mind.encoder, self._mind.world, self.config.gate, self._household.knowledge)
-        self._loop = Loop(self._source, self._spotter)
+        self._loop = Loop(Muted(self._source, self._switches.mute), self._spotter)
         if self._stopping or self._reloading:  # told so while there was no source to close
             self._source.close()
 

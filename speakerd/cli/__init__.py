@@ -22,6 +22,8 @@ _WHERE = {
     "history": "known",
     "undo": "known",
     "rollback": "known",
+    "mute": "switches",
+    "unmute": "switches",
     "doctor": "doctor",
     "config": "settings",
     "eval": "evaluate",

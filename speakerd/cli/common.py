@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 import msgspec
 
 from speakerd.config import Config, load
-from speakerd.control.messages import Known, Request, Snapshot
+from speakerd.control.messages import Known, Request, Snapshot, Status
 from speakerd.control.service import Service
 from speakerd.control.socket import SYSTEM_SOCKET, answers, ask, socket_of
 from speakerd.errors import SpeakerdError
+from speakerd.listening.policy import Switches
 from speakerd.store.knowledge import Knowledge
 
 if TYPE_CHECKING:
@@ -66,8 +67,19 @@ class Session:
         """Answered by the running daemon, else here."""
         if self.daemon is not None:
             return ask(self.daemon, request)
-        return self.here().ask(request)
+        return self.here.ask(request)
 
+    @cached_property
+    def switches(self) -> Switches:
+        """Those of the state, for a command that works on it alone."""
+        return Switches.of(self.state)
+
+    def muted(self) -> str | None:
+        """That the speaker is muted, and until when, in words; None where it is not."""
+        (status,) = [self.switches.status()] if self.daemon is None else self.ask(Status())
+        return cast("str | None", status["muted"])
+
+    @cached_property
     def here(self) -> Service:
         """A service in this process, with the microphone to itself."""
         from contextlib import closing, contextmanager
@@ -81,7 +93,7 @@ class Session:
                 yield iter(microphone)
 
         household = self.mind.household(self.state, self.config)
-        return Service(household, ears, self.config.enrolment.takes, lambda: {"running": False})
+        return Service(household, ears, self.config.enrolment.takes, self.switches, lambda: {"running": False})
 
     def knowledge(self) -> Knowledge:
         """What is known, for a command that recognises by itself."""

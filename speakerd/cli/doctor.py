@@ -57,7 +57,8 @@ def _findings(session: Session) -> Iterator[Finding]:
     daemon = yield from _daemon(session)
     if not daemon:
         yield from _state(session)
-    if (yield from _devices(session, config)) and not daemon:
+    muted = yield from _mute(session)
+    if (yield from _devices(session, config)) and not daemon and not muted:
         yield from _hearing(config)
     yield from _service()
 
@@ -80,13 +81,26 @@ def _daemon(session: Session) -> Generator[Finding, None, bool]:
     except SpeakerdError as error:
         yield Finding("daemon", False, str(error))
         return True
-    hears = f"no sound: {status['waiting']}" if status["waiting"] else f"level {status['level_dbfs']} dBFS"
+    deaf = status["waiting"] and not status["muted"]
+    hears = f"no sound: {status['waiting']}" if deaf else f"level {status['level_dbfs']} dBFS"
     yield Finding(
-        "daemon", status["waiting"] is None,
+        "daemon", not deaf,
         f"{session.daemon}: up {status['up_seconds']} s, commands: {status['commands']}, {hears}",
-        "it goes on trying; is the microphone plugged in, and is audio.device right?" if status["waiting"] else None,
+        "it goes on trying; is the microphone plugged in, and is audio.device right?" if deaf else None,
     )  # fmt: skip
     return True
+
+
+def _mute(session: Session) -> Generator[Finding, None, bool]:
+    """Yields whether nothing is to be listened to, and returns it."""
+    try:
+        muted = session.muted()
+    except SpeakerdError as error:
+        yield Finding("mute", False, str(error))
+        return True
+    if muted:
+        yield Finding("mute", None, f"{muted}: nothing is listened to", "speakerd unmute")
+    return muted is not None
 
 
 def _state(session: Session) -> Iterator[Finding]:

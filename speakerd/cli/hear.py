@@ -52,6 +52,8 @@ def listen(session: Session, given: Path | None, everything: bool) -> None:
     from speakerd.listening.spotter import Spotter
 
     knowledge = session.knowledge()
+    if muted := session.muted():
+        raise SpeakerdError(f"the speaker is {muted}; to listen all the same: speakerd unmute")
     if not knowledge.commands:
         logging.warning("nothing has been taught yet; begin with: speakerd enroll NAME")
     mind = session.mind

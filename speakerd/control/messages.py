@@ -8,6 +8,8 @@ from msgspec import Meta
 
 from speakerd.store.knowledge import Command, Heads, Knowledge
 
+LONGEST_MUTE = 60 * 24 * 366  # minutes: a year
+
 
 class Recording(msgspec.Struct, frozen=True):
     """Decoded audio: 16 kHz mono float32 samples, little-endian; or, where the client could not decode it, why."""
@@ -77,7 +79,17 @@ class Status(_Request, frozen=True):
     pass
 
 
-Request = Enroll | Teach | Forget | Rename | History | Undo | Rollback | Known | Watch | Status
+class Mute(_Request, frozen=True):
+    """Listen to nothing, for so many minutes or until :class:`Unmute`; a restart does not end it."""
+
+    minutes: Annotated[float, Meta(gt=0, le=LONGEST_MUTE)] | None = None
+
+
+class Unmute(_Request, frozen=True):
+    pass
+
+
+Request = Enroll | Teach | Forget | Rename | History | Undo | Rollback | Known | Watch | Status | Mute | Unmute
 
 
 class Item(msgspec.Struct, frozen=True, tag=True):

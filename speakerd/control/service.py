@@ -15,6 +15,7 @@ from speakerd.control.messages import (
     Forget,
     History,
     Known,
+    Mute,
     Recording,
     Rename,
     Request,
@@ -23,6 +24,7 @@ from speakerd.control.messages import (
     Status,
     Teach,
     Undo,
+    Unmute,
     Watch,
     summary,
 )  # fmt: skip
@@ -30,6 +32,7 @@ from speakerd.events import Detection, Samples, Waiting
 from speakerd.learning.household import Household
 from speakerd.learning.lesson import LessonError, Level, Prompt, lesson
 from speakerd.learning.takes import Take, judge_recording
+from speakerd.listening.policy import Switches
 from speakerd.store.knowledge import Command, tidy_name, tidy_speaker
 
 Ears = Callable[[], AbstractContextManager[Iterator[Samples | Waiting]]]
@@ -39,8 +42,11 @@ Items = Iterator[dict[str, Any]]
 class Service:
     """``ears`` opens the microphone for a lesson; ``status`` tells what a daemon knows of itself."""
 
-    def __init__(self, household: Household, ears: Ears, takes: int, status: Callable[[], dict[str, Any]]) -> None:
-        self._household, self._ears, self.takes, self._status = household, ears, takes, status
+    def __init__(
+        self, household: Household, ears: Ears, takes: int, switches: Switches, status: Callable[[], dict[str, Any]]
+    ) -> None:
+        self._household, self._ears, self.takes = household, ears, takes
+        self._switches, self._status = switches, status
         self._watchers: list[queue.Queue[Detection]] = []
         self._lesson = threading.Lock()
 
@@ -72,7 +78,13 @@ class Service:
             case Watch(everything):
                 yield from self._watch(everything)
             case Status():
-                yield self._status()
+                yield self._status() | self._switches.status()
+            case Mute(minutes):
+                self._switches.mute.begin(minutes)
+                yield self._switches.status()
+            case Unmute():
+                self._switches.mute.end()
+                yield self._switches.status()
 
     def detected(self, detection: Detection) -> None:
         """Tell whoever watches."""
@@ -87,6 +99,8 @@ class Service:
 
     def _teach(self, request: Teach) -> Items:
         _check_names(request)
+        if self._switches.mute.on:
+            raise LessonError(f"the speaker is {self._switches.mute.words}; `speakerd unmute` lets it hear you")
         if not self._lesson.acquire(blocking=False):
             raise LessonError("another lesson is going on; try again when it is over")
         try:

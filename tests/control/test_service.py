@@ -1,6 +1,7 @@
 """Requests and their answers, as they are given in the daemon and in a command that works alone."""
 
 import threading
+import time
 from collections.abc import Generator
 from typing import Any
 
@@ -14,6 +15,7 @@ from speakerd.control.messages import (
     Forget,
     History,
     Known,
+    Mute,
     Recording,
     Rename,
     Request,
@@ -22,6 +24,7 @@ from speakerd.control.messages import (
     Status,
     Teach,
     Undo,
+    Unmute,
     Watch,
 )
 from speakerd.control.service import Service, advice
@@ -195,7 +198,22 @@ def test_a_client_gets_all_that_it_needs_to_recognise_by_itself(service: Service
 
 
 def test_status_is_what_the_daemon_says_of_itself(service: Service) -> None:
-    assert ask(service, Status()) == [{"up_seconds": 1}]
+    assert ask(service, Status()) == [{"up_seconds": 1, "muted": None, "muted_until": None}]
+
+
+def test_mute_is_told_and_nobody_can_teach_by_microphone_meanwhile(service: Service, ears: Ears) -> None:
+    before = time.time()
+    (told,) = ask(service, Mute(5))
+    assert "muted until" in told["muted"]
+    assert before + 299 < told["muted_until"] < time.time() + 301
+    assert ask(service, Status())[0].items() >= told.items()
+    with pytest.raises(SpeakerdError, match=r"muted until .*speakerd unmute"):
+        ask(service, Teach(LAMP))
+    assert ears.opened == 0
+    assert ask(service, Mute()) == [{"muted": "muted until `speakerd unmute`", "muted_until": None}]
+    assert ask(service, Unmute()) == [{"muted": None, "muted_until": None}]
+    ears.frames = list(frames_of(said(0.5)))
+    assert next(iter(service.ask(Teach(LAMP)))) == {"take": 1, "of": 3}
 
 
 # -- lessons

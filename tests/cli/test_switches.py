@@ -1,0 +1,61 @@
+"""Switches that people turn: `speakerd mute` and `unmute`, with and without a daemon."""
+
+from pathlib import Path
+
+import pytest
+
+from speakerd.control.messages import Mute, Status
+from tests.cli.conftest import Call
+from tests.running import CLIPS, LAMP, clip, eventually, lines, speaker, speakerd
+
+
+def test_muted_without_a_daemon_nothing_is_heard_until_unmuted(call: Call, state: Path) -> None:
+    asked = ("listen", CLIPS[LAMP][0], "--state", state)
+    assert LAMP in call(*asked).stdout
+    assert "muted until `speakerd unmute`: nothing is listened to" in call("mute", "--state", state).stdout
+    refused = call(*asked)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "speakerd: the speaker is muted until `speakerd unmute`" in refused.stderr
+    assert call("enroll", LAMP, "--state", state).exit_code == 1
+    assert "muted until" in call("mute", "--for", "30", "--state", state).stdout
+    assert call("score", CLIPS[LAMP][0], "--state", state).exit_code == 0, "that is not listening"
+    assert call("unmute", "--state", state).exit_code == 0
+    assert LAMP in call(*asked).stdout
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "1e9", "soon"])
+def test_a_time_that_is_none_is_refused(call: Call, tmp_path: Path, minutes: str) -> None:
+    done = call("mute", "--for", minutes, "--state", tmp_path / "state")
+    assert done.exit_code == 2
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_muted_daemon_hears_nothing_also_after_a_restart(tmp_path: Path, state: Path) -> None:
+    with speaker(tmp_path, state=state) as running:
+        running.say(clip(LAMP))
+        running.await_log(f"heard '{LAMP}'")
+        assert lines(speakerd("mute", "--state", state, "--json"))[0]["muted"] == "muted until `speakerd unmute`"
+        heard = running.ask(Status())[0]["heard_seconds"]
+        running.say(clip(LAMP))
+        running.await_log("nothing is listened to")
+        eventually(lambda: running.ask(Status())[0]["waiting"])
+        assert running.ask(Status())[0]["heard_seconds"] - heard < 0.5
+        running.process.kill()  # as by a power cut
+        running.process.wait()
+    with speaker(tmp_path, state=state) as running:
+        watching = running.watch(everything=True)
+        running.say(clip(LAMP))
+        assert watching.quiet(1)
+        (status,) = running.ask(Status())
+        assert (status["muted"], status["heard_seconds"]) == ("muted until `speakerd unmute`", 0)
+        told = {item["what"]: item for item in lines(speakerd("doctor", "--state", state, "--json"))}
+        assert "muted until" in told["mute"]["words"]
+        assert told["daemon"]["good"] is True, "that is as it should be"
+        assert speakerd("unmute", "--state", state).returncode == 0
+        running.say(clip(LAMP))
+        found = watching.next()
+        assert found is not None
+        assert (found["command"], found["accepted"]) == (LAMP, True)
+        assert running.log().count("no longer muted") == 1
+        running.ask(Mute(0.02))
+        eventually(lambda: running.log().count("no longer muted") == 2)
