@@ -16,6 +16,7 @@ from speakerd.control.socket import Server
 from speakerd.errors import SpeakerdError
 from speakerd.events import Detection
 from speakerd.house import Mind
+from speakerd.listening.journal import Journal
 from speakerd.listening.loop import Loop
 from speakerd.listening.mute import Muted
 from speakerd.listening.policy import Switches
@@ -55,9 +56,11 @@ class Daemon:
         self._stopping = self._reloading = False
         self._over = threading.Event()
         self._begin_listening()
+        self._journal = Journal(self._mind.world.genuine[-1].deviation)
         self._service = Service(
-            self._household, lambda: self._loop.tap(), self.config.enrolment.takes, self._switches, self._status
-        )
+            self._household, lambda: self._loop.tap(), self.config.enrolment.takes, self._switches, self._journal,
+            self._status,
+        )  # fmt: skip
         self._household.changed = self._spotter_knows
         self._server = Server(socket, self._service)
 
@@ -130,6 +133,7 @@ class Daemon:
                 log.warning("what was forgotten long ago could not be let go of: %s", error)
 
     def _detected(self, detection: Detection) -> None:
+        detection = self._journal.note(detection)
         self._service.detected(detection)
         if detection.accepted:
             self._heard += 1

@@ -59,11 +59,33 @@ class Match:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What a decision rests on. ``scores`` and ``thresholds`` (commands,) are of the commands ``names``; ``embedding``
+    (dimension,) is what was compared; ``level`` is that of the speech and ``room`` that of the room, dBFS.
+    ``utterance`` is what was heard; None where its sound has been let go of."""
+
+    names: tuple[str, ...]
+    scores: NDArray[np.float32]
+    thresholds: NDArray[np.float32]
+    embedding: Embedding
+    level: float
+    room: float
+    utterance: Utterance | None = None
+
+    def next_after(self, command: str) -> tuple[str, float] | None:
+        """The command that came nearest to its threshold beside ``command``, and its score."""
+        margins = np.where(np.array([name == command for name in self.names]), -np.inf, self.scores - self.thresholds)
+        best = int(margins.argmax())
+        return (self.names[best], float(self.scores[best])) if margins[best] > -np.inf else None
+
+
+@dataclass(frozen=True)
 class Detection:
     """A command was heard (``accepted``), or something came closest to it but was turned away.
 
     ``time`` is the end of the last audio that the decision used, ``start`` where the utterance began, ``at`` the wall
-    clock (seconds since 1970) of the decision, ``action`` the name of the action that the command was taught with.
+    clock (seconds since 1970) of the decision, ``action`` the name of the action that the command was taught with,
+    ``evidence`` what it rests on.
     """
 
     id: str
@@ -76,3 +98,4 @@ class Detection:
     speaker: str | None
     at: float
     action: str | None = None
+    evidence: Evidence | None = field(default=None, repr=False, compare=False)

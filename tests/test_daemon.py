@@ -21,6 +21,7 @@ import pytest
 import yaml
 
 from speakerd import daemon
+from speakerd.audio.files import read_audio
 from speakerd.config import Config, Gate
 from speakerd.control.messages import Enroll, Forget, History, Known, Recording, Rename, Status, Teach
 from speakerd.control.socket import answers
@@ -591,3 +592,25 @@ def test_goes_on_when_its_manager_is_gone(tmp_path: Path) -> None:
         running.await_log("configuration read again")
         teach(running, LAMP)
         assert running.stop() == 0
+
+
+# -- why
+
+
+def test_why_is_told_by_the_daemon_and_its_log(tmp_path: Path) -> None:
+    with speaker(tmp_path) as running:
+        teach(running, LAMP)
+        teach(running, NIGHT)
+        watching = running.watch()
+        running.say(clip(LAMP))
+        detection = watching.next()
+        assert detection is not None
+        (told,) = lines(speakerd("why", detection["id"], "--state", running.state, "--json"))
+        assert {"id", "command", "score", "threshold", "rule", "scores", "nearest", "room_dbfs"} <= set(told)
+        words = speakerd("why", "--state", running.state).stdout
+        assert "the most similar examples" in words and f"{LAMP}, example" in words
+        assert detection["id"] in speakerd("why", "--all", "--state", running.state).stdout
+        number = told["nearest"][0]["example"]
+        assert speakerd("example", number, tmp_path / "example.wav", "--state", running.state).returncode == 0
+        assert len(read_audio(tmp_path / "example.wav")) > 8000
+        running.await_log("dB above the room, next '")

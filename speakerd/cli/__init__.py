@@ -24,6 +24,8 @@ _WHERE = {
     "rollback": "known",
     "mute": "switches",
     "unmute": "switches",
+    "why": "heard",
+    "example": "heard",
     "doctor": "doctor",
     "config": "settings",
     "eval": "evaluate",

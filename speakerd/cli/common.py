@@ -20,6 +20,7 @@ from speakerd.control.messages import Known, Request, Snapshot, Status
 from speakerd.control.service import Service
 from speakerd.control.socket import SYSTEM_SOCKET, answers, ask, socket_of
 from speakerd.errors import SpeakerdError
+from speakerd.listening.journal import Journal
 from speakerd.listening.policy import Switches
 from speakerd.store.knowledge import Knowledge
 
@@ -93,7 +94,8 @@ class Session:
                 yield iter(microphone)
 
         household = self.mind.household(self.state, self.config)
-        return Service(household, ears, self.config.enrolment.takes, self.switches, lambda: {"running": False})
+        nothing = Journal(0.0)  # only a daemon has heard anything
+        return Service(household, ears, self.config.enrolment.takes, self.switches, nothing, lambda: {"running": False})
 
     def knowledge(self) -> Knowledge:
         """What is known, for a command that recognises by itself."""

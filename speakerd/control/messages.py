@@ -89,7 +89,24 @@ class Unmute(_Request, frozen=True):
     pass
 
 
-Request = Enroll | Teach | Forget | Rename | History | Undo | Rollback | Known | Watch | Status | Mute | Unmute
+class Why(_Request, frozen=True):
+    """Why something was heard, or was not: an entry of the journal, the newest where ``id`` is null, with the examples
+    that are nearest to it. ``all``: everything of the last day instead, without those."""
+
+    id: str | None = None
+    all: bool = False
+
+
+class Sound(_Request, frozen=True):
+    """What was said in a kept example: one item with 16-bit FLAC in base64."""
+
+    example: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+Request = (
+    Enroll | Teach | Forget | Rename | History | Undo | Rollback | Known | Watch | Status | Mute | Unmute
+    | Why | Sound
+)  # fmt: skip
 
 
 class Item(msgspec.Struct, frozen=True, tag=True):

@@ -1,5 +1,6 @@
 """Answers requests: the same in the daemon and in a command that works on a folder of state itself."""
 
+import base64
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from speakerd.audio.files import to_flac
 from speakerd.config.settings import Gate
 from speakerd.control.messages import (
     Enroll,
@@ -21,17 +23,21 @@ from speakerd.control.messages import (
     Request,
     Rollback,
     Snapshot,
+    Sound,
     Status,
     Teach,
     Undo,
     Unmute,
     Watch,
+    Why,
     summary,
 )  # fmt: skip
+from speakerd.control.reasons import reasons
 from speakerd.events import Detection, Samples, Waiting
 from speakerd.learning.household import Household
 from speakerd.learning.lesson import LessonError, Level, Prompt, lesson
 from speakerd.learning.takes import Take, judge_recording
+from speakerd.listening.journal import Journal
 from speakerd.listening.policy import Switches
 from speakerd.store.knowledge import Command, tidy_name, tidy_speaker
 
@@ -40,13 +46,15 @@ Items = Iterator[dict[str, Any]]
 
 
 class Service:
-    """``ears`` opens the microphone for a lesson; ``status`` tells what a daemon knows of itself."""
+    """``ears`` opens the microphone for a lesson; ``status`` tells what a daemon knows of itself, and ``journal`` what
+    it has heard."""
 
     def __init__(
-        self, household: Household, ears: Ears, takes: int, switches: Switches, status: Callable[[], dict[str, Any]]
-    ) -> None:
+        self, household: Household, ears: Ears, takes: int, switches: Switches, journal: Journal,
+        status: Callable[[], dict[str, Any]],
+    ) -> None:  # fmt: skip
         self._household, self._ears, self.takes = household, ears, takes
-        self._switches, self._status = switches, status
+        self._switches, self._journal, self._status = switches, journal, status
         self._watchers: list[queue.Queue[Detection]] = []
         self._lesson = threading.Lock()
 
@@ -85,6 +93,11 @@ class Service:
             case Unmute():
                 self._switches.mute.end()
                 yield self._switches.status()
+            case Why(id, everything):
+                yield from self._why(id, everything)
+            case Sound(example):
+                flac = to_flac(self._household.sound(example))
+                yield {"example": example, "flac": base64.b64encode(flac).decode()}
 
     def detected(self, detection: Detection) -> None:
         """Tell whoever watches."""
@@ -130,6 +143,14 @@ class Service:
         yield from (_told(take, next(remaining) or None if take.accepted else take.reason) for take in takes)
         unknown = command.action is not None and command.action not in self._household.config.outputs.actions
         yield summary(command) | {"confusable_with": confusable, "advice": advice(command, confusable, unknown)}
+
+    def _why(self, id: str | None, everything: bool) -> Items:
+        if everything:
+            yield from (reasons(heard, []) for heard in self._journal.entries())
+            return
+        heard = self._journal.last() if id is None else self._journal.find(id)
+        near = self._household.nearest(heard.evidence.embedding)
+        yield reasons(heard, near) | {"audio": self._journal.sound(heard.id) is not None}
 
     def _watch(self, everything: bool) -> Items:
         heard: queue.Queue[Detection] = queue.Queue(100)

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import isclose
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from speakerd.audio.files import from_flac, to_flac
 from speakerd.config import Config
 from speakerd.errors import SpeakerdError
-from speakerd.events import Utterance
+from speakerd.events import Embedding, Samples, Utterance
 from speakerd.learning.calibration import TALK_HOURS, Scores, expected_scores, own_scores, promise
 from speakerd.learning.enlarge import enlarge
 from speakerd.learning.takes import Take
@@ -43,6 +43,15 @@ UNTAUGHT = Heads(np.zeros((0, 0), np.float32), np.zeros(0, np.float32))
 
 class EnrolmentError(SpeakerdError):
     """Nothing was learned; the message says why."""
+
+
+@dataclass(frozen=True)
+class Near:
+    """An example and how near it is: the cosine in the space that scores live in, at most 1."""
+
+    command: str
+    example: Example
+    likeness: float
 
 
 class Household:
@@ -201,6 +210,31 @@ class Household:
             if other.name != command.name
             and min(self._lead(mine, other), self._lead(self._expected(other), command)) < close
         ]
+
+    def nearest(self, embedding: Embedding, many: int = 5) -> list[Near]:
+        """The kept examples, of whatever command, that are most like an embedding (dimension,), the nearest first."""
+        asked = self._world.place(embedding)
+        found = [
+            Near(command.name, example, float(self._world.place(example.embeddings[0]) @ asked))
+            for command in self.knowledge.commands
+            for example in self._examples(command)
+            if example.embeddings is not None
+        ]
+        return sorted(found, key=lambda near: near.likeness, reverse=True)[:many]
+
+    def sound(self, example: int) -> Samples:
+        """What was said in an example that a command is known by.
+
+        Raises:
+            EnrolmentError: there is no such example, or its sound was not kept.
+        """
+        whose = next((command.name for command in self.knowledge.commands if example in command.examples), None)
+        if whose is None:
+            raise EnrolmentError(f"no command has an example {example}; `speakerd why` tells of those that are near")
+        audio = self._store.audio(example)
+        if audio is None:
+            raise EnrolmentError(f"of example {example} of {whose} no sound was kept (enrolment.keep_audio)")
+        return from_flac(audio)
 
     # -- deriving
 

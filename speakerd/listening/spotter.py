@@ -3,9 +3,11 @@
 import time
 import uuid
 
-from speakerd.audio.segmenter import LONGEST, SHORTEST, Segmenter
+import numpy as np
+
+from speakerd.audio.segmenter import LONGEST, SHORTEST, Segmenter, decibels
 from speakerd.config.settings import Gate
-from speakerd.events import Detection, Samples, Utterance
+from speakerd.events import Detection, Evidence, Samples, Utterance
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.scoring import Matcher
 from speakerd.recognition.world import World
@@ -22,8 +24,8 @@ class Spotter:
 
     def know(self, knowledge: Knowledge) -> None:
         """Listen for other commands from the next utterance on."""
-        actions = {command.name: command.action for command in knowledge.commands}
-        self._known = Matcher(self._world, knowledge.commands), actions  # one assignment: swapped between two frames
+        # one assignment: swapped between two frames
+        self._known = Matcher(self._world, knowledge.commands), {c.name: c for c in knowledge.commands}
 
     def push(self, frame: Samples) -> Detection | None:
         """Take the next frame; a detection, accepted or not, if an utterance of a command's length has just ended."""
@@ -36,10 +38,11 @@ class Spotter:
     def _compared(self, utterance: Utterance | None) -> Detection | None:
         if utterance is None or not SHORTEST <= utterance.seconds <= LONGEST:
             return None
-        matcher, actions = self._known
-        if not actions:
+        matcher, commands = self._known
+        if not commands:
             return None
-        match = matcher.match(self._encoder.embed(utterance))
+        embedding = self._encoder.embed(utterance)
+        match = matcher.match(embedding)
         if match is None:
             return None
         return Detection(
@@ -52,5 +55,14 @@ class Spotter:
             accepted=match.accepted,
             speaker=match.speaker,
             at=time.time(),
-            action=actions[match.command],
+            action=commands[match.command].action,
+            evidence=Evidence(
+                names=tuple(match.scores),
+                scores=np.array([*match.scores.values()], np.float32),
+                thresholds=np.array([commands[name].threshold for name in match.scores], np.float32),
+                embedding=embedding,
+                level=decibels(utterance.samples[utterance.begin : utterance.end]),
+                room=self.segmenter.room.level,
+                utterance=utterance,
+            ),
         )

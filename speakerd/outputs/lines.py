@@ -3,6 +3,7 @@
 import logging
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,24 @@ def record(detection: Detection) -> dict[str, Any]:
 
 
 def write_log(detection: Detection) -> None:
-    speaker = f", spoken by {detection.speaker}" if detection.speaker else ""
     log.info(
         "heard '%s' (score %.2f, needed %.2f%s) at %.2f s [%s]",
         detection.command,
         detection.score,
         detection.threshold,
-        speaker,
+        "".join(_circumstances(detection)),
         detection.time,
         detection.id,
     )
+
+
+def _circumstances(detection: Detection) -> Iterator[str]:
+    if detection.speaker:
+        yield f", spoken by {detection.speaker}"
+    if detection.evidence:
+        yield f", {detection.evidence.level - detection.evidence.room:.0f} dB above the room"
+        if other := detection.evidence.next_after(detection.command):
+            yield f", next '{other[0]}' with {other[1]:.2f}"
 
 
 class JsonLines:

@@ -14,6 +14,7 @@ from speakerd.config import Config
 from speakerd.control.service import Service
 from speakerd.control.socket import Server
 from speakerd.house import Mind
+from speakerd.listening.journal import Journal
 from speakerd.listening.policy import Switches
 from speakerd.recognition.encoder import BUNDLED
 from tests.cli.conftest import Call
@@ -67,7 +68,7 @@ def test_the_daemon_of_the_system_is_asked_unless_a_state_is_given(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "own"))
     household = mind.household(state, Config())
-    service = Service(household, lambda: pytest.fail("no lesson"), 3, Switches.of(state), dict)
+    service = Service(household, lambda: pytest.fail("no lesson"), 3, Switches.of(state), Journal(0), dict)
     with closing(Server(no_system, service)):
         assert LAMP in call("commands").stdout
         assert LAMP not in call("commands", "--state", tmp_path / "other").stdout

@@ -12,6 +12,7 @@ from speakerd.control.service import Service
 from speakerd.events import Samples, Waiting
 from speakerd.house import Mind
 from speakerd.learning.household import Household
+from speakerd.listening.journal import Journal
 from speakerd.listening.policy import Switches
 from tests.running import clip
 
@@ -44,8 +45,13 @@ def ears() -> Ears:
 
 
 @pytest.fixture
-def service(household: Household, ears: Ears, tmp_path: Path) -> Service:
-    return Service(household, ears, 3, Switches.of(tmp_path / "state"), lambda: {"up_seconds": 1})
+def journal() -> Journal:
+    return Journal(near=0.5)
+
+
+@pytest.fixture
+def service(household: Household, ears: Ears, journal: Journal, tmp_path: Path) -> Service:
+    return Service(household, ears, 3, Switches.of(tmp_path / "state"), journal, lambda: {"up_seconds": 1})
 
 
 def recordings(name: str, many: int = 3) -> list[Recording]:

@@ -1,5 +1,7 @@
 """Requests and their answers, as they are given in the daemon and in a command that works alone."""
 
+import base64
+import json
 import threading
 import time
 from collections.abc import Generator
@@ -9,7 +11,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from speakerd.audio.files import from_flac
 from speakerd.audio.segmenter import frames_of
+from speakerd.config import Config
 from speakerd.control.messages import (
     Enroll,
     Forget,
@@ -21,18 +25,25 @@ from speakerd.control.messages import (
     Request,
     Rollback,
     Snapshot,
+    Sound,
     Status,
     Teach,
     Undo,
     Unmute,
     Watch,
+    Why,
 )
 from speakerd.control.service import Service, advice
 from speakerd.errors import SpeakerdError
 from speakerd.events import Detection, Waiting
+from speakerd.house import Mind
 from speakerd.learning.household import Household
+from speakerd.learning.takes import judge_recording
+from speakerd.listening.journal import Journal
+from speakerd.listening.spotter import Spotter
 from speakerd.store.knowledge import BadNameError, Command, Heads
 from tests.control.conftest import Ears, recordings
+from tests.listening.test_spotter import heard
 from tests.recordings import said
 from tests.running import LAMP, NIGHT, clip, eventually
 
@@ -296,8 +307,8 @@ class Watching:
 
 def test_watchers_see_what_they_asked_for(service: Service) -> None:
     accepted, everything = Watching(service, False), Watching(service, True)
-    for heard in (detection(1), detection(2, accepted=False), detection(3)):
-        service.detected(heard)
+    for one in (detection(1), detection(2, accepted=False), detection(3)):
+        service.detected(one)
     eventually(lambda: everything.saw(1, 2, 3))
     eventually(lambda: accepted.saw(1, 3))
 
@@ -357,3 +368,52 @@ def test_few_examples_and_an_unknown_action_are_named_first() -> None:
     assert given is not None
     assert given.startswith("the settings have no action 'lamp' yet; give at least 3 examples")
     assert "sounds like" not in given
+
+
+# -- why
+
+
+@pytest.fixture
+def lamp_said(mind: Mind, household: Household, journal: Journal) -> Detection:
+    """LAMP and NIGHT are known, and LAMP was said."""
+    for name in (LAMP, NIGHT):
+        household.enroll(name, [judge_recording(name, clip(name, i), household.config.gate) for i in range(3)])
+    spotter = Spotter(mind.encoder, mind.world, household.config.gate, household.knowledge)
+    found = heard(spotter, said(1, clip(LAMP), 1))
+    return next(journal.note(one) for one in found if one.accepted)
+
+
+def test_why_tells_scores_examples_and_circumstances(service: Service, lamp_said: Detection) -> None:
+    (told,) = ask(service, Why())
+    assert told == next(iter(ask(service, Why(lamp_said.id))))
+    assert (told["id"], told["command"], told["accepted"], told["audio"]) == (lamp_said.id, LAMP, True, True)
+    assert [score["command"] for score in told["scores"]] == [LAMP, NIGHT]
+    assert told["scores"][0]["score"] == told["score"] >= told["threshold"]
+    assert told["level_dbfs"] > told["room_dbfs"]
+    assert told["rule"] == f"accepted: {lamp_said.score:.2f} is enough, {lamp_said.threshold:.2f} is needed"
+    nearest = told["nearest"]
+    assert [near["command"] for near in nearest[:3]] == [LAMP] * 3
+    assert nearest[0]["likeness"] > 0.9, "it is a recording that taught it"
+    assert [near["likeness"] for near in nearest] == sorted((n["likeness"] for n in nearest), reverse=True)
+    json.dumps(told)
+    (line,) = ask(service, Why(all=True))
+    assert line["id"] == lamp_said.id
+
+
+def test_nearest_example_can_be_heard(service: Service, lamp_said: Detection) -> None:
+    (told,) = ask(service, Why(lamp_said.id))
+    (sound,) = ask(service, Sound(told["nearest"][0]["example"]))
+    kept = from_flac(base64.b64decode(sound["flac"]))
+    utterance = judge_recording("", clip(LAMP), Config().gate).utterance
+    assert utterance is not None
+    np.testing.assert_allclose(kept, utterance.samples, atol=1e-4)
+    with pytest.raises(SpeakerdError, match="no command has an example 99"):
+        ask(service, Sound(99))
+
+
+def test_why_of_nothing_says_so(service: Service) -> None:
+    with pytest.raises(SpeakerdError, match="nothing was heard that is like a command"):
+        ask(service, Why())
+    with pytest.raises(SpeakerdError, match="nothing of the last day is called 0815"):
+        ask(service, Why("0815"))
+    assert ask(service, Why(all=True)) == []
