@@ -29,12 +29,11 @@ def bench(session: Session, seconds: int, commands: int) -> None:
 @click.option("--models", type=click.Path(path_type=Path), default=Path("models"), help="Where the result goes.")
 @click.option("--epochs", type=click.IntRange(1), default=36)
 @click.option("--synthetic", type=click.IntRange(0), default=0, help="First synthesise so many words and phrases.")
-@click.option("--beside", type=FOLDER, help="An encoder, as in models/, that is to hear beside the new one.")
 @click.option("--seed", type=int, default=0)
 @common
 def train(
     session: Session, data: Path, teacher: Path, folder: Path, models: Path, epochs: int, synthetic: int,
-    beside: Path | None, seed: int,
+    seed: int,
 ) -> None:  # fmt: skip
     """Train the encoder (extra `train`). Started again with the same --run, it goes on from its checkpoint."""
     try:
@@ -52,5 +51,5 @@ def train(
     except FileNotFoundError as error:
         raise SpeakerdError(str(error)) from error
     run.train()
-    run.ship(models, beside)
+    run.ship(models)
     session.say({"models": str(models)}, f"encoder.onnx, pool.onnx, adapt.onnx and world.npz are in {models}")

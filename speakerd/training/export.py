@@ -4,14 +4,11 @@ import hashlib
 import logging
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
 from torch import Tensor, nn
 
 from speakerd.audio.features import HOP, MELS, SAMPLE_RATE
@@ -19,7 +16,6 @@ from speakerd.training.model import STRIDE, Head, Trunk
 
 FORMAT = "1"
 PARTS = ("encoder.onnx", "pool.onnx")
-MIDDLE = 31  # of the levels of six bits
 
 
 class _StreamingTrunk(nn.Module):
@@ -100,90 +96,24 @@ def _write(
 
 
 def shrink(model: onnx.ModelProto) -> None:
-    """Store large weights in six bits with a scale for each output (four in three bytes), vectors as float16.
+    """Store large weights in eight bits with a scale for each output.
 
-    onnxruntime brings them back when it loads: what does not depend on the input is worked out once.
+    onnxruntime brings them back when it loads: what does not depend on the input is worked out once. Small ones stay as
+    they are: they save nothing, and the first filters would no longer sum to zero.
     """
     graph = model.graph
     before = []
     for tensor in list(graph.initializer):
-        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < 256:
+        if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) < 2 or np.prod(tensor.dims) < 1024:
             continue
         values, name = numpy_helper.to_array(tensor), tensor.name
+        most = np.abs(values).max(axis=tuple(range(1, values.ndim)), keepdims=True)
+        scale = np.maximum(most, 1e-9).astype(np.float32) / 127
         graph.initializer.remove(tensor)
-        if values.ndim == 1 or values.size % 4:
-            graph.initializer.append(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
-            before.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
-            continue
-        levels, scale = _levels(values)
-        parts: dict[str, NDArray[Any]] = {
-            "packed": _packed(levels), "bytes": np.array([1, 256, 65536], np.int32), "sums": np.array([1], np.int64),
-            "sixes": np.array([1, 64, 4096, 262144], np.int32), "range": np.array(64, np.int32),
-            "shape": np.array(values.shape, np.int64), "middle": np.array(MIDDLE, np.float32), "scale": scale,
-        }  # fmt: skip
-        for part, value in parts.items():
-            graph.initializer.append(numpy_helper.from_array(value, f"{name}_{part}"))
-        steps: list[tuple[str, str, str, str, dict[str, Any]]] = [
-            ("Cast", "packed", "", "wide", {"to": TensorProto.INT32}), ("Mul", "wide", "bytes", "apart", {}),
-            ("ReduceSum", "apart", "sums", "whole", {}), ("Div", "whole", "sixes", "above", {}),
-            ("Mod", "above", "range", "level", {}), ("Reshape", "level", "shape", "placed", {}),
-            ("Cast", "placed", "", "plain", {"to": TensorProto.FLOAT}), ("Sub", "plain", "middle", "centred", {}),
-        ]  # fmt: skip
-        for kind, one, other, out, options in steps:
-            inputs = [f"{name}_{one}"] + ([f"{name}_{other}"] if other else [])
-            before.append(helper.make_node(kind, inputs, [f"{name}_{out}"], **options))
-        before.append(helper.make_node("Mul", [f"{name}_centred", f"{name}_scale"], [name]))
+        graph.initializer.append(numpy_helper.from_array(np.round(values / scale).astype(np.int8), f"{name}_eight"))
+        graph.initializer.append(numpy_helper.from_array(scale, f"{name}_scale"))
+        before.append(helper.make_node("Cast", [f"{name}_eight"], [f"{name}_wide"], to=TensorProto.FLOAT))
+        before.append(helper.make_node("Mul", [f"{name}_wide", f"{name}_scale"], [name]))
     nodes = list(graph.node)
     del graph.node[:]
     graph.node.extend(before + nodes)
-
-
-def _levels(values: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Weights as levels 0 to 2 MIDDLE and the scale of each output; the scale that loses least, of some."""
-    others = tuple(range(1, values.ndim))
-    most = np.maximum(np.abs(values).max(axis=others, keepdims=True), 1e-9) / MIDDLE
-    best, scale, least = np.zeros_like(values), most, np.full_like(most, np.inf)
-    for share in (1.0, 0.9, 0.8, 0.7):
-        level = np.clip(np.round(values / (share * most)), -MIDDLE, MIDDLE)
-        lost = np.square(level * share * most - values).sum(axis=others, keepdims=True)
-        better = lost < least
-        best, scale = np.where(better, level, best), np.where(better, share * most, scale)
-        least = np.minimum(lost, least)
-    return (best + MIDDLE).astype(np.uint8), scale.astype(np.float32)
-
-
-def _packed(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Four levels of six bits in three bytes: (levels / 4, 3)."""
-    fours = levels.reshape(-1, 4).astype(np.uint32)
-    whole = fours @ np.array([1, 64, 4096, 262144], np.uint32)
-    return np.stack([whole & 255, whole >> 8 & 255, whole >> 16], axis=1).astype(np.uint8)
-
-
-def restored(model: onnx.ModelProto) -> None:
-    """Undo ``shrink``, in whatever way it stored weights: nodes that depend on no input become initializers again. The
-    mean of the first filters stays to be taken off after rounding, or they would no longer sum to zero."""
-    graph = model.graph
-    known = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    stored = [
-        node
-        for node in graph.node
-        if node.input and node.op_type != "ReduceMean" and all(name in known for name in node.input)
-    ]
-    if not stored:
-        return
-    first = helper.make_graph(
-        stored, "stored", [], [helper.make_empty_tensor_value_info(out) for node in stored for out in node.output],
-        [tensor for tensor in graph.initializer if any(tensor.name in node.input for node in stored)],
-    )  # fmt: skip
-    constants = helper.make_model(first, opset_imports=model.opset_import, ir_version=model.ir_version)
-    names = [out for node in stored for out in node.output]
-    values = dict(zip(names, ReferenceEvaluator(constants).run(None, {}), strict=True))
-    for node in stored:
-        graph.node.remove(node)
-    for name, value in values.items():
-        graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
-    restored(model)  # what depends on these alone
-    used = {name for node in graph.node for name in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)

@@ -11,13 +11,12 @@ from onnx import TensorProto
 from speakerd.recognition.encoder import TrunkEncoder
 from speakerd.training import export as exporting
 from speakerd.training.augment import features
-from speakerd.training.export import export, restored
+from speakerd.training.export import export
 from speakerd.training.model import Head, Trunk
 from tests.running import LAMP, NIGHT, clip
 
-# Weights ship in six bits, each up to one part in 62 of its output's largest off: errors of many weights cancel. The
-# shipped embeddings keep a cosine of 0.999, and few-shot accuracy what it was (models/card.md).
-SMALL_FRAMES, SMALL_EMBEDDING = 1.5e-1, 8e-2
+# Weights ship in eight bits, each up to one part in 254 of its output's largest off: errors of many weights cancel.
+SMALL_FRAMES, SMALL_EMBEDDING = 4e-2, 2e-2
 
 
 @pytest.fixture(scope="module")
@@ -82,21 +81,21 @@ def test_rounding_the_weights_costs_next_to_nothing(trained: tuple[Trunk, Head],
 def test_large_weights_are_stored_small(shipped: Path, exact: Path) -> None:
     for part in ("encoder.onnx", "pool.onnx"):
         graph = onnx.load(shipped / part).graph
-        large = [tensor for tensor in graph.initializer if np.prod(tensor.dims) >= 256]
+        large = [tensor for tensor in graph.initializer if len(tensor.dims) > 1 and np.prod(tensor.dims) >= 1024]
         assert large
-        assert {tensor.data_type for tensor in large} <= {TensorProto.UINT8, TensorProto.FLOAT16}
+        assert {tensor.data_type for tensor in large} == {TensorProto.INT8}
         assert (shipped / part).stat().st_size < 0.4 * (exact / part).stat().st_size
 
 
 def test_both_parts_say_what_they_are(shipped: Path, exact: Path) -> None:
     encoder = TrunkEncoder(shipped)
-    assert (encoder.name, encoder.dimension) == ("a name", 128)
+    assert (encoder.name, encoder.dimension) == ("a name", 192)
     assert encoder.id != TrunkEncoder(exact).id, "other weights are another encoder"
     for part in ("encoder.onnx", "pool.onnx"):
         about = {entry.key: entry.value for entry in onnx.load(shipped / part).metadata_props}
         assert about == {
             "format": "1", "name": "a name", "id": encoder.id, "sample_rate": "16000", "hop": "1280",
-            "dimension": "128",
+            "dimension": "192",
         }  # fmt: skip
 
 
@@ -106,32 +105,3 @@ def test_nothing_of_the_machine_goes_along(shipped: Path) -> None:
         said = (shipped / part).read_bytes()
         assert here not in said
         assert b".py" not in said
-
-
-def test_what_was_made_small_can_be_restored(shipped: Path) -> None:
-    """To be stored anew beside another encoder."""
-    model = onnx.load(shipped / "encoder.onnx")
-    before = onnx.load(shipped / "encoder.onnx")
-    restored(model)
-    assert not {"Cast", "ReduceSum", "Mod"} & {node.op_type for node in model.graph.node}
-    assert [node.op_type for node in model.graph.node].count("ReduceMean") == 1, "the first filters sum to zero"
-    exporting.shrink(model)
-    assert [tensor.name for tensor in model.graph.initializer if tensor.data_type == TensorProto.UINT8] == [
-        tensor.name for tensor in before.graph.initializer if tensor.data_type == TensorProto.UINT8
-    ]
-
-
-@pytest.mark.parametrize("shape", [(3, 4), (16, 5, 8), (1, 400)])
-def test_six_bits_hold_a_weight_to_one_part_in_62(shape: tuple[int, ...]) -> None:
-    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    levels, scale = exporting._levels(values)
-    assert levels.max() <= 62
-    got = (levels.astype(np.float32) - 31) * scale
-    others = tuple(range(1, len(shape)))
-    assert np.square(got - values).mean() < 0.003 * np.square(values).mean()
-    inside = np.abs(values) < 0.69 * np.abs(values).max(axis=others, keepdims=True)
-    assert (np.abs(got - values) <= 0.51 * scale)[inside].all()
-    packed = exporting._packed(levels).astype(np.int64)
-    assert packed.size == levels.size // 4 * 3
-    whole = packed @ [1, 256, 65536]
-    assert np.array_equal(np.stack([whole >> shift & 63 for shift in (0, 6, 12, 18)], axis=1).ravel(), levels.ravel())
