@@ -19,7 +19,7 @@ from speakerd.house import Mind
 from speakerd.listening.journal import Journal
 from speakerd.listening.loop import Loop
 from speakerd.listening.mute import Muted
-from speakerd.listening.policy import Switches
+from speakerd.listening.policy import Policy, Switches, unmet
 from speakerd.listening.spotter import Spotter
 from speakerd.notify import Watchdog, notify, notify_reloading
 from speakerd.outputs import Outputs
@@ -55,6 +55,7 @@ class Daemon:
         self._heard = self._rejected = 0
         self._stopping = self._reloading = False
         self._over = threading.Event()
+        self._unmet: set[str] = set()
         self._begin_listening()
         self._journal = Journal(self._mind.world.genuine[-1].deviation)
         self._service = Service(
@@ -62,6 +63,7 @@ class Daemon:
             self._status,
         )  # fmt: skip
         self._household.changed = self._spotter_knows
+        self._tell_unmet()
         self._server = Server(socket, self._service)
 
     def run(self) -> None:
@@ -97,12 +99,22 @@ class Daemon:
     def _begin_listening(self) -> None:
         self._source = self._open_source(self.config)
         self._spotter = Spotter(self._mind.encoder, self._mind.world, self.config.gate, self._household.knowledge)
+        self._policy = Policy(self.config.listening)
         self._loop = Loop(Muted(self._source, self._switches.mute), self._spotter)
         if self._stopping or self._reloading:  # told so while there was no source to close
             self._source.close()
 
     def _spotter_knows(self) -> None:
         self._spotter.know(self._household.knowledge)
+        self._tell_unmet()
+
+    def _tell_unmet(self) -> None:
+        """Say once what the settings require of commands that nobody has taught."""
+        names = [command.name for command in self._household.knowledge.commands]
+        found = {words for _, words in unmet(self.config.listening, names)} if names else set()
+        for words in sorted(found - self._unmet):
+            log.error("listening.requires: %s", words)
+        self._unmet = found
 
     def _reload(self) -> None:
         """Take over a changed configuration; a faulty one is told of, and the present one stays."""
@@ -122,6 +134,7 @@ class Daemon:
             self._service.takes = config.enrolment.takes
             log.info("configuration read again")
         self._begin_listening()
+        self._tell_unmet()
         notify("READY=1")
 
     def _prune_daily(self) -> None:
@@ -132,14 +145,17 @@ class Daemon:
             except SpeakerdError as error:
                 log.warning("what was forgotten long ago could not be let go of: %s", error)
 
-    def _detected(self, detection: Detection) -> None:
-        detection = self._journal.note(detection)
+    def _detected(self, heard: Detection) -> None:
+        judged = self._policy.judge(heard)
+        detection = self._journal.note(judged, judged.rule)
         self._service.detected(detection)
         if detection.accepted:
             self._heard += 1
             self._outputs.send(detection)
         else:
             self._rejected += 1
+            if heard.accepted:
+                log.info("'%s' was turned away [%s]: %s", detection.command, detection.id, detection.rule)
             log.debug("not accepted: %s", detection)
 
     def _status(self) -> dict[str, Any]:

@@ -85,7 +85,7 @@ class Detection:
 
     ``time`` is the end of the last audio that the decision used, ``start`` where the utterance began, ``at`` the wall
     clock (seconds since 1970) of the decision, ``action`` the name of the action that the command was taught with,
-    ``evidence`` what it rests on.
+    ``evidence`` what it rests on, ``rule`` what decided beside the score, in words (listening/policy.py).
     """
 
     id: str
@@ -99,3 +99,4 @@ class Detection:
     at: float
     action: str | None = None
     evidence: Evidence | None = field(default=None, repr=False, compare=False)
+    rule: str | None = None

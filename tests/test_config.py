@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import fields
 
 import speakerd.config
-from speakerd.config import Config, ConfigError, Outputs, ShellAction, WebhookAction, load, where
+from speakerd.config import Config, ConfigError, Outputs, Requirement, ShellAction, WebhookAction, load, where
 from speakerd.config.sample import sample
 from speakerd.config.settings import EXAMPLES
 
@@ -53,16 +53,17 @@ def test_shipped_file_has_every_key_under_a_comment():
 
 
 def test_examples_of_the_shipped_file_work(write):
-    text = SHIPPED.read_text().replace("  actions: {}\n", "").replace("  on: {}\n", "")
+    text = re.sub(r"  (requires|actions|on): {}\n", "", SHIPPED.read_text())
     head, *examples = text.split("  # For example:\n")
     uncommented = [re.sub(r"^  # ", "  ", line) for example in examples for line in example.splitlines()]
     # What follows the first example is the comment of the next key, which is not YAML.
     yaml = [line for line in uncommented if re.match(r"\s*(#|[\w\"* ]+:)", line) and not line.startswith("  Which")]
-    outputs = load(write(head + "\n".join(yaml))).outputs
-    assert outputs == Outputs(actions=EXAMPLES, on={"kitchen lamp": ["lamp"], "*": ["home"]})
+    config = load(write(head + "\n".join(yaml)))
+    assert config.listening.requires == {"lights off": Requirement("computer")}
+    assert config.outputs == Outputs(actions=EXAMPLES, on={"kitchen lamp": ["lamp"], "*": ["home"]})
     for of in (ShellAction, WebhookAction):
         for key in fields(of):
-            assert f"{key.name}:" in examples[0]
+            assert f"{key.name}:" in examples[1]
 
 
 @pytest.mark.parametrize(
@@ -135,6 +136,22 @@ outputs:
         (
             "listening: {false_accepts_per_day: .nan}",
             "1: listening.false_accepts_per_day is .nan; it must be a number above 0, at most 1000",
+        ),
+        (
+            "listening: {requires: {off: {within: 3}}}",
+            "1: listening.requires.off needs command",
+        ),
+        (
+            "listening:\n  requires:\n    a: {command: B}\n    b: {command: A}",
+            "3: listening.requires.a can never be heard: a needs b needs a",
+        ),
+        (
+            "listening:\n  requires:\n    '*': {command: a}\n    a: {command: b}",
+            "4: listening.requires.a can never be heard: a needs b needs a",
+        ),
+        (
+            "listening: {requires: {a: b}}",
+            "1: listening.requires.a is a single value; it must be a section with command, within",
         ),
         ("enrolment: {keep_audio: 'no'}", "1: enrolment.keep_audio is 'no'; it must be true or false"),
         ("outputs: {json: 2024-99-99}", "1: outputs.json is 2024-99-99; it must be some text or null"),

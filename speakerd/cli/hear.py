@@ -49,6 +49,7 @@ def listen(session: Session, given: Path | None, everything: bool) -> None:
             session.say(item, _words(item))
         return
     from speakerd.listening.loop import Loop
+    from speakerd.listening.policy import Policy
     from speakerd.listening.spotter import Spotter
 
     knowledge = session.knowledge()
@@ -58,8 +59,10 @@ def listen(session: Session, given: Path | None, everything: bool) -> None:
         logging.warning("nothing has been taught yet; begin with: speakerd enroll NAME")
     mind = session.mind
     spotter = Spotter(mind.encoder, mind.world, session.config.gate, knowledge)
+    policy = Policy(session.config.listening)
 
     def heard(detection: Detection) -> None:
+        detection = policy.judge(detection)
         if detection.accepted or everything:
             session.say(shown(detection), _words(shown(detection)))
 
@@ -141,7 +144,8 @@ def _source(given: Path | None, config: Config) -> Source:
 
 
 def _words(item: dict[str, Any]) -> str:
-    verdict = "" if item["accepted"] else "  not accepted"
+    rule = f"  {item['rule']}" if item["rule"] else ""
+    verdict = rule if item["accepted"] else f"  not accepted{rule}"
     who = f"  by {item['speaker']}" if item["speaker"] else ""
     scored = f"{item['score']:.2f} (threshold {item['threshold']:.2f})"
     return f"{item['time']:9.2f} s  {item['command']}  {scored}{who}{verdict}"

@@ -30,9 +30,21 @@ def check(session: Session) -> None:
         except DeviceError as error:
             raise SpeakerdError(f"{where(session.config_path, 'audio.device')}: audio.device {error}") from error
     notes = list(_notes(session))
+    faults = [f"{where(session.config_path, f'listening.requires.{name}')}: {words}" for name, words in _unmet(session)]
+    if faults:
+        raise SpeakerdError("\n".join(faults))
     session.say(
         {"good": True, "notes": notes}, "\n".join(["the settings are good", *(f"but {note}" for note in notes)])
     )
+
+
+def _unmet(session: Session) -> list[tuple[str, str]]:
+    from speakerd.listening.policy import unmet
+
+    listening = session.config.listening
+    if not listening.requires:
+        return []
+    return list(unmet(listening, [command.name for command in session.knowledge().commands]))
 
 
 def _notes(session: Session) -> Iterator[str]:

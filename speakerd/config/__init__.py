@@ -14,6 +14,7 @@ from speakerd.config.settings import (
     Listening,
     Outputs,
     Recognition,
+    Requirement,
     ShellAction,
     WebhookAction,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "Listening",
     "Outputs",
     "Recognition",
+    "Requirement",
     "ShellAction",
     "WebhookAction",
     "load",

@@ -36,6 +36,7 @@ class Reading:
             self.lines[""] = _line(document)
             self.config = self._section(document, Config, "")
         self._check_actions_of_commands()
+        self._check_requirements()
 
     # Each of these gives the value of a node, or None after it noted a problem.
 
@@ -62,7 +63,8 @@ class Reading:
                 values[name] = self._value(child, settings[name], here)
             else:
                 self._wrong(here, f"{here} is not a setting{right_setting(key, name, [*settings])}")
-        return of(**values)
+        absent = [field.name for field in fields(of) if field.required and field.name not in values]
+        return of(**values) if not absent else self._wrong(key, f"{key} needs {' and '.join(absent)}")
 
     def _action(self, node: yaml.Node, key: str) -> Any:
         both: dict[str, type[Struct]] = {"shell": ShellAction, "webhook": WebhookAction}
@@ -144,6 +146,23 @@ class Reading:
                         or f"; there are {', '.join(outputs.actions) or 'none'}"
                     )
                     self._wrong(f"{here}.{index}", f"{here} has {name!r}, which is not in outputs.actions{known}")
+
+    def _check_requirements(self) -> None:
+        """Whatever needs itself, or needs what needs it, could never be heard."""
+        requires = self.config.listening.requires or {}
+        needs = {name.casefold(): one.command.casefold() for name, one in requires.items() if one and one.command}
+        everybody = needs.pop("*", None)
+
+        def needed(name: str) -> str | None:
+            return needs.get(name, everybody if name != everybody else None)
+
+        for name in requires:
+            chain = [name.casefold()]
+            while (following := needed(chain[-1])) is not None and following not in chain:
+                chain.append(following)
+            if name != "*" and following == chain[0]:
+                here = f"listening.requires.{name}"
+                self._wrong(here, f"{here} can never be heard: {' needs '.join([*chain, chain[0]])}")
 
 
 def _line(node: yaml.Node) -> int:

@@ -63,8 +63,17 @@ class Gate(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 300
 
 
+class Requirement(Struct, frozen=True, forbid_unknown_fields=True):
+    """What must have been heard before."""
+
+    command: Annotated[
+        str, Meta(min_length=1, title="some text", description="The command that must have been heard before.")
+    ]
+    within: Annotated[float, Meta(gt=0, le=600, description="At most so many seconds before this one begins.")] = 8.0
+
+
 class Listening(Struct, frozen=True, forbid_unknown_fields=True):
-    """How sure is sure enough."""
+    """How sure is sure enough, and what else it takes."""
 
     false_accepts_per_day: Annotated[
         float,
@@ -84,6 +93,14 @@ class Listening(Struct, frozen=True, forbid_unknown_fields=True):
             "accepts could be kept down only by missing more, this limit wins and the command is marked over budget.",
         ),
     ] = 0.3
+    requires: Annotated[
+        dict[Text, Requirement],
+        Meta(
+            description="Commands that count only after another one: a wake phrase arms them, and false accepts become "
+            'rarer. "*", with the quotes, is every command that has no line of its own here, but for the one it needs.',
+            examples=[{"lights off": Requirement("computer")}],
+        ),
+    ] = {}
 
 
 class Enrolment(Struct, frozen=True, forbid_unknown_fields=True):

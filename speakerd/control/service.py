@@ -199,6 +199,7 @@ def shown(detection: Detection) -> dict[str, Any]:
         "threshold": round(detection.threshold, 4),
         "accepted": detection.accepted,
         "speaker": detection.speaker,
+        "rule": detection.rule,
     }
 
 

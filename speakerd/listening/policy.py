@@ -1,10 +1,17 @@
-"""What stands between a detection and what the house does."""
+"""What stands between a detection and what the house does: rules that people set. Whichever decided is named in the
+detection: "armed" and "not armed" where a command needs another one before it; none where the score alone decided.
+"""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from speakerd.config.settings import Listening, Requirement
+from speakerd.config.wording import did_you_mean
+from speakerd.events import Detection
 from speakerd.listening.mute import MuteSwitch
+from speakerd.store.knowledge import name_key
 
 
 @dataclass(frozen=True)
@@ -22,3 +29,43 @@ class Switches:
 
     def status(self) -> dict[str, Any]:
         return {"muted": self.mute.words if self.mute.on else None, "muted_until": self.mute.until}
+
+
+class Policy:
+    """The rules, and what they remember of one stream."""
+
+    def __init__(self, settings: Listening) -> None:
+        self._requires = {name_key(name): requirement for name, requirement in settings.requires.items()}
+        self._heard: dict[str, float] = {}  # when each command was over, in the time of the stream
+
+    def judge(self, detection: Detection) -> Detection:
+        """The detection as the rules see it: whether it is accepted, and which of them decided."""
+        if not detection.accepted:
+            return detection
+        requirement = self._requirement(detection.command)
+        if requirement is not None:
+            over = self._heard.get(name_key(requirement.command))
+            by = f"by '{requirement.command}' in the {requirement.within:g} s before"
+            if over is None or detection.start > over + requirement.within:
+                return replace(detection, accepted=False, rule=f"not armed {by}")
+            detection = replace(detection, rule=f"armed {by}")
+        self._heard[name_key(detection.command)] = detection.time
+        return detection
+
+    def _requirement(self, command: str) -> Requirement | None:
+        everybody = self._requires.get("*")
+        if everybody is not None and name_key(everybody.command) == name_key(command):
+            everybody = None
+        return self._requires.get(name_key(command), everybody)
+
+
+def unmet(settings: Listening, known: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Requirements that name commands which nobody has taught: whose they are, and what that means, in words."""
+    keys = {name_key(name) for name in known}
+    for name, requirement in settings.requires.items():
+        needed = requirement.command
+        if name != "*" and name_key(name) not in keys:
+            yield name, f"no command '{name}' has been taught{did_you_mean(name, known)}"
+        if name_key(needed) not in keys:
+            cannot = "no other one can" if name == "*" else f"'{name}' cannot"
+            yield name, f"no command '{needed}' has been taught, so {cannot} be heard{did_you_mean(needed, known)}"

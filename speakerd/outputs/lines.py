@@ -27,6 +27,7 @@ def record(detection: Detection) -> dict[str, Any]:
         "at": detection.at,
         "action": detection.action,
         "threshold": detection.threshold,
+        "rule": detection.rule,
     }
 
 

@@ -1,12 +1,15 @@
 """Switches that people turn: `speakerd mute` and `unmute`, with and without a daemon."""
 
+import json
 from pathlib import Path
 
 import pytest
+import soundfile
 
-from speakerd.control.messages import Mute, Status
+from speakerd.control.messages import Forget, Mute, Status
 from tests.cli.conftest import Call
-from tests.running import CLIPS, LAMP, clip, eventually, lines, speaker, speakerd
+from tests.recordings import said
+from tests.running import CLIPS, LAMP, NIGHT, clip, eventually, lines, speaker, speakerd
 
 
 def test_muted_without_a_daemon_nothing_is_heard_until_unmuted(call: Call, state: Path) -> None:
@@ -21,6 +24,32 @@ def test_muted_without_a_daemon_nothing_is_heard_until_unmuted(call: Call, state
     assert call("score", CLIPS[LAMP][0], "--state", state).exit_code == 0, "that is not listening"
     assert call("unmute", "--state", state).exit_code == 0
     assert LAMP in call(*asked).stdout
+
+
+def test_what_is_not_armed_is_shown_with_the_rule_in_a_file_and_by_a_daemon(
+    tmp_path: Path, call: Call, state: Path
+) -> None:
+    config = tmp_path / "speakerd.yaml"
+    config.write_text(f"listening: {{requires: {{{LAMP}: {{command: {NIGHT}}}}}}}")
+    assert call("enroll", NIGHT, *CLIPS[NIGHT], "--state", state).exit_code == 0
+    stream = tmp_path / "stream.flac"
+    soundfile.write(stream, said(1, clip(LAMP), 1, clip(NIGHT), 1, clip(LAMP), 1), 16000)
+    by = f"armed by '{NIGHT}' in the 8 s before"
+    expected = [(LAMP, False, f"not {by}"), (NIGHT, True, None), (LAMP, True, by)]
+    told = call("listen", stream, "--all", "--config", config, "--state", state, "--json").stdout.splitlines()
+    assert [(one["command"], one["accepted"], one["rule"]) for one in map(json.loads, told)] == expected
+    words = call("listen", stream, "--config", config, "--state", state).stdout
+    assert f"not {by}" not in words
+    assert by in words
+    with speaker(tmp_path, "--config", config, state=state) as running:
+        watching = running.watch(everything=True)
+        running.say(said(clip(LAMP), 1, clip(NIGHT), 1, clip(LAMP), 1))
+        seen = [watching.until("command") for _ in expected]
+        assert [(one["command"], one["accepted"], one["rule"]) for one in seen] == expected
+        assert f"'{LAMP}' was turned away [{seen[0]['id']}]: not {by}" in running.log()
+        assert speakerd("why", seen[0]["id"], "--state", state).stdout.splitlines()[1] == f"  not {by}"
+        running.ask(Forget(NIGHT))
+        running.await_log(f"listening.requires: no command '{NIGHT}' has been taught, so '{LAMP}' cannot be heard")
 
 
 @pytest.mark.parametrize("minutes", ["0", "-1", "nan", "1e9", "soon"])

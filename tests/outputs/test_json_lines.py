@@ -9,7 +9,7 @@ import pytest
 
 from speakerd.outputs.lines import JsonLines, record, write_log
 
-FIELDS = ["id", "time", "start", "command", "score", "accepted", "speaker", "at", "action", "threshold"]
+FIELDS = ["id", "time", "start", "command", "score", "accepted", "speaker", "at", "action", "threshold", "rule"]
 
 
 def test_a_line_holds_the_fields_of_the_contract_and_more(heard, tmp_path):
