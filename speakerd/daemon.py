@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from speakerd import __version__
 from speakerd.audio.sources import Source
@@ -23,7 +23,11 @@ from speakerd.listening.policy import Policy, Switches, unmet
 from speakerd.listening.spotter import Spotter
 from speakerd.notify import Watchdog, notify, notify_reloading
 from speakerd.outputs import Outputs
+from speakerd.speaking.deaf import Deafened
 from speakerd.store.store import Ownership
+
+if TYPE_CHECKING:
+    from speakerd.speaking.mouth import Mouth
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +101,10 @@ class Daemon:
         self._source.close()
 
     def _begin_listening(self) -> None:
+        self._mouth = _mouth(self.config)
         self._source = self._open_source(self.config)
+        if self._mouth is not None:
+            self._source = Deafened(self._source, self._mouth.deafness)
         self._spotter = Spotter(self._mind.encoder, self._mind.world, self.config.gate, self._household.knowledge)
         self._policy = Policy(self.config.listening)
         self._loop = Loop(Muted(self._source, self._switches.mute), self._spotter)
@@ -152,6 +159,8 @@ class Daemon:
         if detection.accepted:
             self._heard += 1
             self._outputs.send(detection)
+            if self._mouth is not None and self.config.speaking.tone_on_detection:
+                self._mouth.beep()
         else:
             self._rejected += 1
             if heard.accepted:
@@ -171,3 +180,12 @@ class Daemon:
             "detections": self._heard,
             "rejected": self._rejected,
         }
+
+
+def _mouth(config: Config) -> "Mouth | None":
+    """Where nothing is to be said, none of what that takes is loaded."""
+    if not config.speaking.enabled:
+        return None
+    from speakerd.speaking.mouth import Mouth
+
+    return Mouth(config.speaking)

@@ -1,4 +1,4 @@
-"""Capture devices: what PortAudio sees, which of them a person means by a name or a number, and how to open it."""
+"""Sound devices: what PortAudio sees, which of them a person means by a name or a number, how to open a microphone."""
 
 import atexit
 import difflib
@@ -36,7 +36,7 @@ _lock = threading.Lock()
 
 
 class DeviceError(SpeakerdError):
-    """A microphone cannot be used; the message says why, for the person who plugged it in."""
+    """A microphone or loudspeaker cannot be used; the message says why, for the person who plugged it in."""
 
 
 class HungError(DeviceError):
@@ -48,7 +48,7 @@ class HungError(DeviceError):
 
 @dataclass(frozen=True)
 class Device:
-    """Something that PortAudio can capture from; ``rate`` is its own, in Hz."""
+    """Something that PortAudio can capture from, or play on; ``rate`` is its own, in Hz."""
 
     index: int
     name: str
@@ -121,25 +121,7 @@ def surroundings() -> tuple[float, ...]:
 
 def capture_devices() -> list[Device]:
     """Everything that has at least one input channel, in PortAudio's order."""
-    sounddevice = portaudio()
-    with _lock:
-        try:
-            found = [(device, sounddevice.query_hostapis(device["hostapi"])) for device in sounddevice.query_devices()]
-            default = sounddevice.default.device[0]
-        except sounddevice.PortAudioError as error:
-            raise DeviceError(f"PortAudio does not list devices: {error}") from error
-    return [
-        Device(
-            index=device["index"],
-            name=device["name"],
-            host_api=host_api["name"],
-            channels=device["max_input_channels"],
-            rate=round(device["default_samplerate"]),
-            is_default=device["index"] == default,
-        )
-        for device, host_api in found
-        if device["max_input_channels"] > 0
-    ]
+    return _devices("input")
 
 
 def find_device(wanted: str | int | None) -> Device:
@@ -148,14 +130,50 @@ def find_device(wanted: str | int | None) -> Device:
     Raises:
         DeviceError: there is no such device, or none at all.
     """
-    devices = capture_devices()
+    missing = "no capture device at all: is the microphone plugged in? `arecord -l` lists what ALSA sees"
+    return _found(wanted, capture_devices(), "capture", missing)
+
+
+def find_loudspeaker(wanted: str | int | None) -> Device:
+    """As :func:`find_device`, among what has at least one output channel; None is the default loudspeaker.
+
+    Raises:
+        DeviceError: there is no such device, or none at all.
+    """
+    missing = "no playback device at all: is the loudspeaker plugged in? `aplay -l` lists what ALSA sees"
+    return _found(wanted, _devices("output"), "playback", missing)
+
+
+def _devices(way: Literal["input", "output"]) -> list[Device]:
+    sounddevice = portaudio()
+    with _lock:
+        try:
+            found = [(device, sounddevice.query_hostapis(device["hostapi"])) for device in sounddevice.query_devices()]
+            default = sounddevice.default.device[way]
+        except sounddevice.PortAudioError as error:
+            raise DeviceError(f"PortAudio does not list devices: {error}") from error
+    return [
+        Device(
+            index=device["index"],
+            name=device["name"],
+            host_api=host_api["name"],
+            channels=device[f"max_{way}_channels"],
+            rate=round(device["default_samplerate"]),
+            is_default=device["index"] == default,
+        )
+        for device, host_api in found
+        if device[f"max_{way}_channels"] > 0
+    ]
+
+
+def _found(wanted: str | int | None, devices: list[Device], kind: str, missing: str) -> Device:
     if not devices:
-        raise DeviceError("no capture device at all: is the microphone plugged in? `arecord -l` lists what ALSA sees")
+        raise DeviceError(missing)
     if wanted is None:
         return next((device for device in devices if device.is_default), devices[0])
     matches = _matches(wanted, devices)
     if not matches:
-        message = f"{wanted!r} is not a capture device. I see: {'; '.join(map(str, devices))}"
+        message = f"{wanted!r} is not a {kind} device. I see: {'; '.join(map(str, devices))}"
         raise DeviceError(message + _did_you_mean(wanted, devices))
     if len(matches) > 1:
         log.info("%r fits %s: taking the first", wanted, "; ".join(map(str, matches)))

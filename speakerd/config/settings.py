@@ -116,6 +116,37 @@ class Enrolment(Struct, frozen=True, forbid_unknown_fields=True):
     ] = True
 
 
+class Speaking(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the speaker says, and how it is taught without a screen and a keyboard."""
+
+    enabled: Annotated[
+        bool,
+        Meta(
+            description="Speak: guide through lessons, and ask for the first words where nothing is known yet. It "
+            "needs a loudspeaker; without espeak-ng there are tones only."
+        ),
+    ] = False
+    device: Annotated[
+        FromZero | Text | None,
+        Meta(description="The loudspeaker: its name, a part of its name, or its number; null is the default one."),
+    ] = None
+    volume: Annotated[float, Meta(gt=0, le=1, description="How loud, 1 is as loud as the device is set.")] = 0.5
+    language: Annotated[
+        Literal["en", "de", "fr", "es", "zh", "ar"],
+        Meta(description="What the speaker speaks: en, de, fr, es, zh or ar. Commands may be in any language."),
+    ] = "en"
+    voice: Annotated[
+        Text | None,
+        Meta(
+            description="A voice of espeak-ng (`espeak-ng --voices` lists them), or the file of a piper voice "
+            "(/.../NAME.onnx); null is espeak-ng's usual one for the language."
+        ),
+    ] = None
+    tone_on_detection: Annotated[
+        bool, Meta(description="Play a short tone when a command was heard; only where `enabled`.")
+    ] = False
+
+
 class Recognition(Struct, frozen=True, forbid_unknown_fields=True):
     """What turns sound into something that can be compared."""
 
@@ -218,5 +249,6 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     gate: Gate = Gate()
     listening: Listening = Listening()
     enrolment: Enrolment = Enrolment()
+    speaking: Speaking = Speaking()
     recognition: Recognition = Recognition()
     outputs: Outputs = Outputs()

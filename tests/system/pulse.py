@@ -12,7 +12,7 @@ import pytest
 
 from tests.needs import lacking, need
 
-ASOUNDRC = 'pcm.!default { type pulse device "speaker.monitor" }\nctl.!default { type pulse }\n'
+ASOUNDRC = "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
 # PortAudio 19.6 aborts where there is no "default".
 NULL_DEVICES = """
 pcm.null { type null }
@@ -24,7 +24,8 @@ pcm.default { type null }
 
 
 class Pulse:
-    """What is played with :meth:`play` is heard by whoever captures in a process with the environment ``env``.
+    """What is played with :meth:`play` is heard by whoever captures in a process with the environment ``env``; what
+    such a process plays goes to the sink ``loudspeaker``.
 
     ``socket_dir`` holds the server's socket, ``native``; anybody who sees it may connect.
     """
@@ -34,7 +35,7 @@ class Pulse:
         self.socket_dir = folder / "sock"
         self._log = folder / "pulseaudio.log"
         self._server: subprocess.Popen[bytes] | None = None
-        self._silence: subprocess.Popen[bytes] | None = None
+        self._silence: list[subprocess.Popen[bytes]] = []
         home, run = folder / "home", folder / "run"
         for made, mode in ((home, 0o755), (run, 0o700), (self.socket_dir, 0o755)):
             made.mkdir()
@@ -53,23 +54,32 @@ class Pulse:
         socket = f"module-native-protocol-unix socket={self.socket_dir}/native auth-anonymous=1"
         command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"]
         command += ["--disable-shm=yes", "--log-target=stderr", "-L", sink, "-L", socket]
+        command += ["-L", "module-null-sink sink_name=loudspeaker rate=16000 channels=1"]
         with self._log.open("ab") as log:
             self._server = subprocess.Popen(command, env=self.env, stderr=log)
         self._until(lambda: self._pactl("info").returncode == 0)
-        # A sink that nobody plays to gives its monitor nothing at first, and then not everything: it renders two
-        # seconds in one go, unless somebody with less patience is there already when it begins.
-        self._pactl("suspend-sink", "speaker", "1")
-        silence = ["pacat", "--device=speaker", "--rate=16000", "--channels=1", "--format=s16le", "--latency-msec=50"]
-        self._silence = subprocess.Popen([*silence, "/dev/zero"], env=self.env, stderr=subprocess.DEVNULL)
-        self._until(lambda: self._pactl("list", "short", "sink-inputs").stdout != b"")
-        self._pactl("suspend-sink", "speaker", "0")
-        monitor = subprocess.Popen(
-            ["parec", "--device=speaker.monitor", "--latency-msec=50"], env=self.env, stdout=subprocess.PIPE
-        )
+        self._pactl("set-default-source", "speaker.monitor")
+        self._pactl("set-default-sink", "loudspeaker")
+        self._silence = [self._awake(sink) for sink in ("speaker", "loudspeaker")]
+
+    def _awake(self, sink: str) -> "subprocess.Popen[bytes]":
+        """Let a sink's monitor give sound from now on.
+
+        A sink that nobody plays to gives its monitor nothing at first, and then not everything: it renders two seconds
+        in one go, unless somebody with less patience is there already when it begins.
+        """
+        self._pactl("suspend-sink", sink, "1")
+        silence = ["pacat", f"--device={sink}", "--rate=16000", "--channels=1", "--format=s16le", "--latency-msec=50"]
+        playing = subprocess.Popen([*silence, "/dev/zero"], env=self.env, stderr=subprocess.DEVNULL)
+        self._until(lambda: str(playing.pid).encode() in self._pactl("list", "sink-inputs").stdout)
+        self._pactl("suspend-sink", sink, "0")
+        command = ["parec", f"--device={sink}.monitor", "--latency-msec=50"]
+        monitor = subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE)
         assert monitor.stdout is not None
         with monitor.stdout:
-            assert monitor.stdout.read(20000), "the monitor of the null sink gives nothing"
+            assert monitor.stdout.read(20000), f"the monitor of {sink} gives nothing"
         _kill(monitor)
+        return playing
 
     def freeze(self, frozen: bool = True) -> None:
         """Hang, or go on: connections stay open, but nothing comes and nobody answers."""
@@ -78,7 +88,7 @@ class Pulse:
 
     def stop(self) -> None:
         """Go down without a word, as a device does that is pulled out."""
-        for process in (self._server, self._silence):
+        for process in (self._server, *self._silence):
             if process is not None:
                 _kill(process)
 
