@@ -161,7 +161,7 @@ outputs:
         ("? [a]\n: b", "1: the file has a list where a name must be"),
         (
             "- audio",
-            "1: the file is a list; it must be a section with audio, gate, listening, enrolment, recognition, outputs",
+            "1: the file is a list; it must be a section with audio, gate, listening, enrolment",
         ),
         ("audio:\n\tdevice: x\n\tchannel: 0", "3: indented with a tab; YAML wants spaces"),
         ("audio: {device:\tx}", "1: a tab stands here; YAML wants spaces"),
