@@ -27,6 +27,7 @@ from speakerd.speaking.deaf import Deafened
 from speakerd.store.store import Ownership
 
 if TYPE_CHECKING:
+    from speakerd.control.http import Site
     from speakerd.speaking.mouth import Mouth
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,9 @@ class Daemon:
         self._household.changed = self._spotter_knows
         self._tell_unmet()
         self._server = Server(socket, self._service)
+        self._site: Site | None = None
+        self._page: str | None = None
+        self._serve_page()
 
     def run(self) -> None:
         """Listen until told to stop (SIGTERM, SIGINT) or the source ends; SIGHUP reads the configuration again."""
@@ -89,6 +93,8 @@ class Daemon:
             notify("STOPPING=1")
             self._over.set()
             self._server.close()
+            if self._site is not None:
+                self._site.close()
             self._outputs.close(5)
             self._ownership.release()
 
@@ -110,6 +116,21 @@ class Daemon:
         self._loop = Loop(Muted(self._source, self._switches.mute), self._spotter)
         if self._stopping or self._reloading:  # told so while there was no source to close
             self._source.close()
+
+    def _serve_page(self) -> None:
+        """As the settings say; without it, and with a word in the log, where that cannot be: it is not what matters."""
+        if self._site is not None:
+            self._site.close()
+        self._site = self._page = None
+        if self.config.http.enabled:
+            from speakerd.control.http import Site
+
+            try:
+                self._site = Site(self.config.http, self._service)
+                self._page = self._site.address
+            except SpeakerdError as error:
+                self._page = str(error)
+                log.error("the page is not served: %s", error)
 
     def _spotter_knows(self) -> None:
         self._spotter.know(self._household.knowledge)
@@ -135,7 +156,9 @@ class Daemon:
         else:
             if config.recognition != self.config.recognition:
                 log.warning("recognition.models takes effect when the daemon is started anew")
-            self.config = config
+            changed, self.config = config.http != self.config.http, config
+            if changed:
+                self._serve_page()
             old, self._outputs = self._outputs, Outputs(config.outputs)
             threading.Thread(target=old.close, args=(5,), name="outputs").start()  # its programs may take a while
             self._service.takes = config.enrolment.takes
@@ -176,9 +199,11 @@ class Daemon:
             "version": self._household.knowledge.version,
             "heard_seconds": round(self._loop.frames * 0.02, 1),
             "level_dbfs": round(self._loop.level, 1),
+            "speech": self._loop.speech,
             "waiting": self._loop.waiting,
             "detections": self._heard,
             "rejected": self._rejected,
+            "page": self._page,
         }
 
 

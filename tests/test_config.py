@@ -170,6 +170,13 @@ outputs:
         ("audio: {\x07}", "1: the character U+0007 cannot stand in a YAML file"),
         ("outputs:\n  on:\n    *: [a]", '3: a * at the beginning needs quotes: "*"'),
         ("a: 1\n---\nb: 1", "2: not YAML: but found another document"),
+        (
+            "http:\n  enabled: true\n  address: 0.0.0.0",
+            "3: http.address is 0.0.0.0, which others can reach: that needs http.token or http.token_file",
+        ),
+        ("http: {enabled: true, address: kitchen}", "1: http.address is 'kitchen'; it must be an IP address"),
+        ("http: {enabled: true, key: a.pem}", "1: http.certificate and http.key go together; one of them is missing"),
+        ("http: {token: short}", "1: http.token must be 16 to 200 letters, digits and signs, no spaces or null (its"),
         (b"audio: {}\n# caf\xe9\n", "2: not UTF-8 (byte 0xe9); save the file with that encoding"),
     ],
 )
@@ -297,3 +304,9 @@ def test_where_a_setting_stands(write):
     assert where(file, "outputs.on.a") == "speakerd.yaml:6"
     assert where(file, "gate.hangover_ms") == "speakerd.yaml"
     assert where(write("audio: {"), "audio.device") == "speakerd.yaml"
+
+
+def test_the_token_is_never_shown(write):
+    config = load(write("http: {enabled: true, address: 0.0.0.0, token: correct-horse-battery}"))
+    assert config.http.token == "correct-horse-battery"
+    assert "correct" not in repr(config)

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -364,7 +365,7 @@ def test_needs_nothing_that_is_not_used(tmp_path: Path) -> None:
         line.rsplit("|", 1)[1].strip() for line in running.log().splitlines() if line.startswith("import time:")
     }
     assert {"numpy", "onnxruntime", "speakerd.daemon"} <= imported
-    assert not {"torch", "rich", "urllib.request", "http.client", "ssl", "sounddevice"} & imported
+    assert not {"torch", "rich", "urllib.request", "http.client", "ssl", "sounddevice", "asyncio", "tornado"} & imported
 
 
 # -- stopping
@@ -482,6 +483,30 @@ def test_a_reload_takes_over_the_budget(tmp_path: Path) -> None:
         heard = watching.next()
         assert heard is not None
         assert heard["threshold"] == pytest.approx(after["threshold"], abs=1e-3)
+
+
+def test_a_reload_switches_the_page_on_and_off(tmp_path: Path) -> None:
+    config = settings(tmp_path / "speakerd.yaml")
+    with speaker(tmp_path, "--config", config) as running:
+        assert running.ask(Status())[0]["page"] is None
+        settings(config, http={"enabled": True, "port": 0})
+        running.reload()
+        page = running.ask(Status())[0]["page"]
+        with urllib.request.urlopen(page, timeout=10) as answer:
+            assert b"speakerd" in answer.read()
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            settings(config, http={"enabled": True, "port": port})
+            running.reload()
+            words = f"http.port: 127.0.0.1:{port} cannot be served: Address already in use"
+            assert running.ask(Status())[0]["page"].startswith(words)
+            running.await_log(f"the page is not served: {words}")
+        settings(config)
+        running.reload()
+        assert running.ask(Status())[0]["page"] is None
+        with pytest.raises(OSError):
+            urllib.request.urlopen(page, timeout=10)
+        assert running.stop() == 0
 
 
 def test_a_reload_takes_over_the_gate(tmp_path: Path) -> None:

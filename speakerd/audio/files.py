@@ -16,8 +16,9 @@ class AudioFileError(SpeakerdError):
     """A file that is not usable audio; the message says why, for the person who gave it."""
 
 
-def read_audio(source: Path | BinaryIO) -> Samples:
-    """Decode a WAV, FLAC, Ogg, Opus or MP3 file to 16 kHz mono float32 in -1..1, (samples,).
+def read_audio(source: Path | BinaryIO, longest: float | None = None) -> Samples:
+    """Decode a WAV, FLAC, Ogg, Opus or MP3 file to 16 kHz mono float32 in -1..1, (samples,); of one that is longer than
+    ``longest`` seconds so much of it that this can be seen, since a small file may hold hours.
 
     Raises:
         AudioFileError: missing, not readable, not audio, empty, or holding values that are not numbers.
@@ -26,9 +27,9 @@ def read_audio(source: Path | BinaryIO) -> Samples:
         if isinstance(source, Path):
             # By descriptor: by name, libsndfile takes any .raw file for headerless sound, and names must be UTF-8.
             with source.open("rb") as file:
-                samples, rate = soundfile.read(file.fileno(), dtype="float32", always_2d=True, closefd=False)
+                samples, rate = _decoded(soundfile.SoundFile(file.fileno(), closefd=False), longest)
         else:
-            samples, rate = soundfile.read(source, dtype="float32", always_2d=True)
+            samples, rate = _decoded(soundfile.SoundFile(source), longest)
     except (OSError, soundfile.LibsndfileError) as error:
         raise AudioFileError(_why_unreadable(source, error)) from error
     if not np.isfinite(samples).all():
@@ -56,6 +57,13 @@ def to_flac(samples: Samples) -> bytes:
 
 def from_flac(data: bytes) -> Samples:
     return read_audio(io.BytesIO(data))
+
+
+def _decoded(file: soundfile.SoundFile, longest: float | None) -> tuple[Samples, int]:
+    """(samples, channels), and the rate."""
+    with file:
+        frames = -1 if longest is None else int((longest + 1) * file.samplerate)
+        return file.read(frames, dtype="float32", always_2d=True), file.samplerate
 
 
 def _why_unreadable(source: Path | BinaryIO, error: Exception) -> str:

@@ -5,6 +5,7 @@ true and false where somebody wrote ``on`` as a key or ``off`` as an argument.
 """
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -37,6 +38,7 @@ class Reading:
             self.config = self._section(document, Config, "")
         self._check_actions_of_commands()
         self._check_requirements()
+        self._check_who_may_reach_the_page()
 
     # Each of these gives the value of a node, or None after it noted a problem.
 
@@ -163,6 +165,23 @@ class Reading:
             if name != "*" and following == chain[0]:
                 here = f"listening.requires.{name}"
                 self._wrong(here, f"{here} can never be heard: {' needs '.join([*chain, chain[0]])}")
+    def _check_who_may_reach_the_page(self) -> None:
+        http = self.config.http
+        if not http.enabled or self.problems:
+            return
+        try:
+            here_only = ip_address(http.address).is_loopback
+        except ValueError:
+            self._wrong("http.address", f"http.address is {http.address!r}; it must be an IP address, such as 0.0.0.0")
+            return
+        if not here_only and not http.token and not http.token_file:
+            self._wrong(
+                "http.address",
+                f"http.address is {http.address}, which others can reach: that needs http.token or http.token_file "
+                "(make one: openssl rand -hex 16)",
+            )
+        if (http.certificate is None) != (http.key is None):
+            self._wrong("http", "http.certificate and http.key go together; one of them is missing")
 
 
 def _line(node: yaml.Node) -> int:

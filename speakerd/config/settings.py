@@ -162,6 +162,51 @@ class Recognition(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
+class Http(Struct, frozen=True, forbid_unknown_fields=True):
+    """The page, and the same requests for other programs, over HTTP."""
+
+    enabled: Annotated[bool, Meta(description="Serve the page.")] = False
+    address: Annotated[
+        str,
+        Meta(
+            title="an IP address",
+            description="The address of this machine to serve it on; 127.0.0.1 is for this machine alone (and for "
+            "everybody who has an account on it, unless there is a token), 0.0.0.0 for the whole network, which wants "
+            "a token.",
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="0 takes any that is free; the log says which.")] = 8765
+    token: Annotated[
+        Annotated[str, Meta(pattern=r"^[!-~]{16,200}\Z", title="16 to 200 letters, digits and signs, no spaces")]
+        | None,
+        Meta(
+            description="The password of the page and of programs (`Authorization: Bearer ...`), with 16 characters or "
+            "more; null asks for none.",
+            extra=SECRET,
+        ),
+    ] = None
+    token_file: Annotated[Text | None, Meta(description="A file that holds the token, in place of `token`.")] = None
+    names: Annotated[
+        list[Text],
+        Meta(
+            title="a list of names",
+            description="Names of this machine by which the page may be called, beside its addresses, its own name and "
+            "that with .local; others are refused, since they may be a trick (DNS rebinding).",
+        ),
+    ] = []
+    certificate: Annotated[
+        Text | None,
+        Meta(
+            description="A file with a certificate chain (PEM): with it and `key` the page is at https://, as phones "
+            "want before they lend their microphone."
+        ),
+    ] = None
+    key: Annotated[Text | None, Meta(description="The file with the certificate's private key (PEM).")] = None
+
+    def __repr__(self) -> str:
+        return f"Http(enabled={self.enabled}, address={self.address!r}, port={self.port})"
+
+
 class ShellAction(Struct, frozen=True, forbid_unknown_fields=True):
     """A program to run."""
 
@@ -251,4 +296,5 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     enrolment: Enrolment = Enrolment()
     speaking: Speaking = Speaking()
     recognition: Recognition = Recognition()
+    http: Http = Http()
     outputs: Outputs = Outputs()

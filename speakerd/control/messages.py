@@ -1,7 +1,7 @@
 """Requests and replies, one JSON object a line on the socket. A request is answered by any number of items, then by
 one end: done or failed."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -9,18 +9,21 @@ from msgspec import Meta
 from speakerd.store.knowledge import Command, Heads, Knowledge
 
 LONGEST_MUTE = 60 * 24 * 366  # minutes: a year
+Binary = Annotated[bytes, Meta(extra_json_schema={"format": "byte"})]  # base64 in JSON
 
 
 class Recording(msgspec.Struct, frozen=True):
-    """Decoded audio: 16 kHz mono float32 samples, little-endian; or, where the client could not decode it, why."""
+    """Decoded audio: 16 kHz mono float32 samples, little-endian; or, where the client could not decode it, why; or, of
+    a client that has no decoder, the ``file`` as it is (WAV, FLAC, Ogg, Opus)."""
 
     source: str
-    samples: bytes
+    samples: Binary = b""
     fault: str | None = None
+    file: Binary | None = None
 
 
 class _Request(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
-    pass
+    goes_on: ClassVar[bool] = False  # items come over a time, so that whoever asks wants to see each as it comes
 
 
 class Enroll(_Request, frozen=True):
@@ -36,6 +39,7 @@ class Enroll(_Request, frozen=True):
 class Teach(_Request, frozen=True):
     """Teach by the microphone, in a lesson."""
 
+    goes_on: ClassVar[bool] = True
     name: str
     takes: Annotated[int, Meta(ge=1, le=10)] | None = None
     replace: bool = False
@@ -44,24 +48,30 @@ class Teach(_Request, frozen=True):
 
 
 class Forget(_Request, frozen=True):
+    """Forget a command; ``erase``: leave no trace of it, which cannot be undone."""
+
     name: str
     erase: bool = False
 
 
 class Rename(_Request, frozen=True):
+    """Give a command another name."""
+
     old: str
     new: str
 
 
 class History(_Request, frozen=True):
-    pass
+    """All versions, the newest first."""
 
 
 class Undo(_Request, frozen=True):
-    pass
+    """Take the last change back; once more, the one before."""
 
 
 class Rollback(_Request, frozen=True):
+    """Bring back an older version."""
+
     version: Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
@@ -70,13 +80,16 @@ class Known(_Request, frozen=True):
 
 
 class Watch(_Request, frozen=True):
-    """Every detection from now on, until the client hangs up. ``all``: the rejected ones too."""
+    """Every detection from now on, until the client hangs up. ``all``: the rejected ones too. ``level``: also, five
+    times a second, what the microphone hears, and which version of the knowledge is in use."""
 
+    goes_on: ClassVar[bool] = True
     all: bool = False
+    level: bool = False
 
 
 class Status(_Request, frozen=True):
-    pass
+    """How the daemon is."""
 
 
 class Mute(_Request, frozen=True):
@@ -86,7 +99,7 @@ class Mute(_Request, frozen=True):
 
 
 class Unmute(_Request, frozen=True):
-    pass
+    """Listen again."""
 
 
 class Why(_Request, frozen=True):

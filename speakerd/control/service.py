@@ -1,6 +1,8 @@
 """Answers requests: the same in the daemon and in a command that works on a folder of state itself."""
 
 import base64
+import io
+import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -10,16 +12,20 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from speakerd.audio.files import to_flac
+from speakerd.audio.files import AudioFileError, read_audio, to_flac
 from speakerd.config.settings import Gate
 from speakerd.control.messages import (
+    Done,
     Enroll,
+    Failed,
     Forget,
     History,
+    Item,
     Known,
     Mute,
     Recording,
     Rename,
+    Reply,
     Request,
     Rollback,
     Snapshot,
@@ -33,13 +39,16 @@ from speakerd.control.messages import (
     summary,
 )  # fmt: skip
 from speakerd.control.reasons import reasons
+from speakerd.errors import SpeakerdError
 from speakerd.events import Detection, Samples, Waiting
 from speakerd.learning.household import Household
 from speakerd.learning.lesson import LessonError, Level, Prompt, lesson
-from speakerd.learning.takes import Take, judge_recording
+from speakerd.learning.takes import LONGEST_FILE, Take, judge_recording
 from speakerd.listening.journal import Journal
 from speakerd.listening.policy import Switches
 from speakerd.store.knowledge import Command, tidy_name, tidy_speaker
+
+log = logging.getLogger(__name__)
 
 Ears = Callable[[], AbstractContextManager[Iterator[Samples | Waiting]]]
 Items = Iterator[dict[str, Any]]
@@ -83,8 +92,8 @@ class Service:
                 yield {"version": version}
             case Known():
                 yield msgspec.to_builtins(Snapshot.of(self._household.knowledge))
-            case Watch(everything):
-                yield from self._watch(everything)
+            case Watch():
+                yield from self._watch(request)
             case Status():
                 yield self._status() | self._switches.status()
             case Mute(minutes):
@@ -98,6 +107,21 @@ class Service:
             case Sound(example):
                 flac = to_flac(self._household.sound(example))
                 yield {"example": example, "flac": base64.b64encode(flac).decode()}
+
+    def replies(self, line: bytes) -> Iterator[Reply]:
+        """The answer to a request as it comes in, whatever it is: any number of items, and one end."""
+        try:
+            request: Request = msgspec.json.decode(line, type=Request)
+            for item in self.ask(request):
+                yield Item(item)
+            yield Done()
+        except SpeakerdError as error:
+            yield Failed(str(error))
+        except msgspec.MsgspecError as error:
+            yield Failed(f"not a request that this speakerd knows: {error}")
+        except Exception as error:
+            log.exception("a request failed")
+            yield Failed(f"speakerd failed over this request ({error!r}); its log says more")
 
     def detected(self, detection: Detection) -> None:
         """Tell whoever watches."""
@@ -152,20 +176,24 @@ class Service:
         near = self._household.nearest(heard.evidence.embedding)
         yield reasons(heard, near) | {"audio": self._journal.sound(heard.id) is not None}
 
-    def _watch(self, everything: bool) -> Items:
+    def _watch(self, request: Watch) -> Items:
         heard: queue.Queue[Detection] = queue.Queue(100)
         self._watchers = [*self._watchers, heard]
         try:
             while True:
                 try:
-                    detection = heard.get(timeout=5)
+                    detection = heard.get(timeout=0.2 if request.level else 5)
                 except queue.Empty:
-                    yield {}  # finds out whether anybody is still there
+                    yield self._level() if request.level else {}  # finds out whether anybody is still there
                     continue
-                if detection.accepted or everything:
+                if detection.accepted or request.all:
                     yield shown(detection)
         finally:
             self._watchers = [watcher for watcher in self._watchers if watcher is not heard]
+
+    def _level(self) -> dict[str, Any]:
+        status = self._status()
+        return {key: status[key] for key in ("level_dbfs", "speech", "waiting", "version")}
 
 
 def _check_names(request: Enroll | Teach) -> None:
@@ -182,6 +210,11 @@ def _check_names(request: Enroll | Teach) -> None:
 def _judged(recording: Recording, gate: Gate) -> Take:
     if recording.fault:
         return Take(recording.source, None, recording.fault)
+    if recording.file is not None:
+        try:
+            return judge_recording(recording.source, read_audio(io.BytesIO(recording.file), LONGEST_FILE), gate)
+        except AudioFileError as error:
+            return Take(recording.source, None, str(error))
     samples = np.frombuffer(recording.samples[: len(recording.samples) // 4 * 4], "<f4")
     if not (np.abs(samples) <= 2).all():  # nothing that read_audio gives, so a client of another making
         return Take(recording.source, None, "damaged: it holds values that are not sound")

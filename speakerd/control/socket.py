@@ -84,24 +84,12 @@ class Server:
                 whole = line.endswith(b"\n")
                 if not whole and len(line) < LARGEST_REQUEST:
                     return  # whoever asked hung up in the middle
-                for reply in self._answers(line) if whole else [Failed("too much at once: give fewer recordings")]:
+                for reply in (
+                    self._service.replies(line) if whole else [Failed("too much at once: give fewer recordings")]
+                ):
                     connection.sendall(msgspec.json.encode(reply) + b"\n")
                 if not whole:
                     return
-
-    def _answers(self, line: bytes) -> Iterator[Reply]:
-        try:
-            request: Request = msgspec.json.decode(line, type=Request)
-            for item in self._service.ask(request):
-                yield Item(item)
-            yield Done()
-        except SpeakerdError as error:
-            yield Failed(str(error))
-        except msgspec.MsgspecError as error:
-            yield Failed(f"not a request that this speakerd knows: {error}")
-        except Exception as error:
-            log.exception("a request failed")
-            yield Failed(f"speakerd failed over this request ({error!r}); its log says more")
 
 
 def ask(path: Path, request: Request) -> Iterator[dict[str, Any]]:

@@ -29,6 +29,10 @@ class Loop:
     def level(self) -> float:
         return self._spotter.segmenter.level
 
+    @property
+    def speech(self) -> bool:
+        return self._spotter.segmenter.open
+
     def run(self, detected: Callable[[Detection], None], progress: Callable[[], None] = lambda: None) -> None:
         """Listen until the source ends. ``progress`` is called for every frame, and while the source waits."""
         try:
