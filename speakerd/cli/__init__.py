@@ -17,6 +17,8 @@ _WHERE = {
     "demo": "demo",
     "enroll": "teach",
     "commands": "known",
+    "examples": "known",
+    "discard": "known",
     "forget": "known",
     "rename": "known",
     "history": "known",

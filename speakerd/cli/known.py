@@ -1,4 +1,4 @@
-"""``speakerd commands``, ``forget``, ``rename``, ``history``, ``undo``, ``rollback``."""
+"""``speakerd commands``, ``examples``, ``discard``, ``forget``, ``rename``, ``history``, ``undo``, ``rollback``."""
 
 import sys
 import time
@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 from speakerd.cli.common import Session, common, percent, rate
-from speakerd.control.messages import Forget, History, Rename, Rollback, Undo, summary
+from speakerd.control.messages import Commands, Discard, Forget, History, Rename, Rollback, Undo, summary
+from speakerd.errors import SpeakerdError
+from speakerd.store.knowledge import same_name
 
 
 @click.command()
@@ -38,6 +40,42 @@ def commands(session: Session) -> None:
         ],
     )
     print("false/h: expected false accepts per hour of talk")
+
+
+@click.command()
+@click.argument("name", required=False)
+@common
+def examples(session: Session, name: str | None) -> None:
+    """The kept examples, of NAME or of all commands, and which commands are close to one another."""
+    found = [item for item in session.ask(Commands()) if name is None or same_name(item["command"], name)]
+    if name is not None and not found:
+        raise SpeakerdError(f"{name} is not a known command; `speakerd commands` lists them")
+    for item in found:
+        if session.json:
+            session.say(item)
+            continue
+        close = f"  sounds like {', '.join(item['close'])}" if item["close"] else ""
+        print(f"{item['command']}{close}")
+        rows = [
+            [
+                str(kept["example"]),
+                f"{kept['seconds']:.1f} s",
+                kept["source"],
+                kept["speaker"] or "",
+                kept["doubt"] or "",
+            ]
+            for kept in item["kept"]
+        ]
+        _table(["example", "speech", "source", "by", "doubt"], rows)
+
+
+@click.command()
+@click.argument("example", type=click.IntRange(0, 2**63 - 1))
+@common
+def discard(session: Session, example: int) -> None:
+    """Let go of one EXAMPLE (`examples` lists them). `undo` brings it back."""
+    for item in session.ask(Discard(example)):
+        session.say(item, f"{item['command']}: example {example} is gone, {item['examples']} are left")
 
 
 @click.command()

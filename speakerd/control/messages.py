@@ -79,6 +79,16 @@ class Known(_Request, frozen=True):
     """What is known, to be used by the client itself: answered by one :class:`Snapshot`."""
 
 
+class Commands(_Request, frozen=True):
+    """What is known, to be looked at: an item for each command, with its examples."""
+
+
+class Discard(_Request, frozen=True):
+    """Let go of one example of a command."""
+
+    example: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
 class Watch(_Request, frozen=True):
     """Every detection from now on, until the client hangs up. ``all``: the rejected ones too. ``level``: also, five
     times a second, what the microphone hears, and which version of the knowledge is in use."""
@@ -118,7 +128,7 @@ class Sound(_Request, frozen=True):
 
 Request = (
     Enroll | Teach | Forget | Rename | History | Undo | Rollback | Known | Watch | Status | Mute | Unmute
-    | Why | Sound
+    | Why | Sound | Commands | Discard
 )  # fmt: skip
 
 

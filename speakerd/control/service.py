@@ -15,6 +15,8 @@ import numpy as np
 from speakerd.audio.files import AudioFileError, read_audio, to_flac
 from speakerd.config.settings import Gate
 from speakerd.control.messages import (
+    Commands,
+    Discard,
     Done,
     Enroll,
     Failed,
@@ -38,6 +40,7 @@ from speakerd.control.messages import (
     Why,
     summary,
 )  # fmt: skip
+from speakerd.control.overview import overview
 from speakerd.control.reasons import reasons
 from speakerd.errors import SpeakerdError
 from speakerd.events import Detection, Samples, Waiting
@@ -104,6 +107,10 @@ class Service:
                 yield self._switches.status()
             case Why(id, everything):
                 yield from self._why(id, everything)
+            case Commands():
+                yield from overview(self._household, self._journal)
+            case Discard(example):
+                yield summary(self._household.discard(example))
             case Sound(example):
                 flac = to_flac(self._household.sound(example))
                 yield {"example": example, "flac": base64.b64encode(flac).decode()}

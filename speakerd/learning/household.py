@@ -15,6 +15,7 @@ from speakerd.errors import SpeakerdError
 from speakerd.events import Embedding, Samples, Utterance
 from speakerd.learning.calibration import TALK_HOURS, Scores, expected_scores, own_scores, promise
 from speakerd.learning.enlarge import enlarge
+from speakerd.learning.map import drawn
 from speakerd.learning.takes import Take
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.head import Matrix, scores
@@ -127,6 +128,26 @@ class Household:
         assert command is not None
         return command, [doubt or "" for doubt in doubts], self.confusable(command)
 
+    def discard(self, example: int) -> Command:
+        """Let go of one example; ``undo`` brings it back. Returns what its command has become.
+
+        Raises:
+            EnrolmentError: no command has it, or one has no other.
+        """
+
+        def update(now: Knowledge) -> list[Command]:
+            old = self._whose(example, now)
+            rest = tuple(member for member in old.examples if member != example)
+            if not rest:
+                raise EnrolmentError(f"{old.name} has only this example; forget the command, or teach it anew")
+            less = Command(old.name, old.action, 0, 0, 0, False, UNTAUGHT, (), rest)
+            return self._derived([c for c in now.commands if c is not old] + [less], [])
+
+        with self._changing():
+            name = self._whose(example, self.knowledge).name
+            self.knowledge = self._store.write(f"{name}: one example less", update)
+            return self._known(name)
+
     def forget(self, name: str, erase: bool = False) -> None:
         """Forget a command; ``undo`` brings it back for 30 days. ``erase`` leaves no trace of it, at once and for good.
 
@@ -228,13 +249,26 @@ class Household:
         Raises:
             EnrolmentError: there is no such example, or its sound was not kept.
         """
-        whose = next((command.name for command in self.knowledge.commands if example in command.examples), None)
-        if whose is None:
-            raise EnrolmentError(f"no command has an example {example}; `speakerd why` tells of those that are near")
+        whose = self._whose(example, self.knowledge)
         audio = self._store.audio(example)
         if audio is None:
-            raise EnrolmentError(f"of example {example} of {whose} no sound was kept (enrolment.keep_audio)")
+            raise EnrolmentError(f"of example {example} of {whose.name} no sound was kept (enrolment.keep_audio)")
         return from_flac(audio)
+
+    def examples(self, command: Command) -> list[Example]:
+        """The kept examples of a command, without their sound."""
+        return self._examples(command)
+
+    def drawn(self, knowledge: Knowledge) -> dict[int | None, tuple[float, float]]:
+        """Where each example, by its id, lies on a map."""
+        kept = [[e for e in self._examples(c) if e.embeddings is not None] for c in knowledge.commands]
+        kept = [examples for examples in kept if examples]
+        points = drawn([np.stack([example[0] for example in self._placed(examples)[0]]) for examples in kept])
+        return {
+            example.id: (round(float(x), 3), round(float(y), 3))
+            for examples, places in zip(kept, points, strict=True)
+            for example, (x, y) in zip(examples, places, strict=True)
+        }
 
     # -- deriving
 
@@ -320,6 +354,12 @@ class Household:
         mean, placed = expected
         as_other = scores(other.heads, placed, self._world.strangers(placed)).max(axis=1)
         return mean - float(as_other.mean())
+
+    def _whose(self, example: int, knowledge: Knowledge) -> Command:
+        found = next((command for command in knowledge.commands if example in command.examples), None)
+        if found is None:
+            raise EnrolmentError(f"no command has an example {example}; `speakerd examples` lists them")
+        return found
 
     def _known(self, name: str) -> Command:
         command = self.knowledge.find(name)

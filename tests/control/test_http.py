@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import socket
 import ssl
 import subprocess
@@ -59,7 +60,7 @@ def b64(data: bytes) -> str:
 
 
 def test_a_request_and_its_answer(browser: Browser) -> None:
-    assert browser.post("status").json == {"items": [{"up_seconds": 1}]}
+    assert browser.post("status").json["items"][0]["up_seconds"] == 1
     clips = [{"source": f"{i}.flac", "file": b64(to_flac(clip(LAMP, i)))} for i in range(3)]
     learned = browser.post("enroll", name="💡/<b>lamp", recordings=clips)
     assert learned.status == 200
@@ -205,7 +206,7 @@ def test_the_page_may_load_nothing_from_elsewhere_and_be_framed_by_nobody(browse
     assert headers["X-Content-Type-Options"] == "nosniff"
     for file in http.PAGE.iterdir():
         assert browser.ask("GET", f"/{file.name}").status == 200
-        assert "://" not in file.read_text().replace("http://www.w3.org/2000/svg", ""), file
+        assert not re.search(r"""(src|href|url|import|from)\W+(https?:)?//""", file.read_text()), file
 
 
 # -- those who want too much

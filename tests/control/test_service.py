@@ -15,6 +15,8 @@ from speakerd.audio.files import from_flac
 from speakerd.audio.segmenter import frames_of
 from speakerd.config import Config
 from speakerd.control.messages import (
+    Commands,
+    Discard,
     Enroll,
     Forget,
     History,
@@ -39,7 +41,7 @@ from speakerd.events import Detection, Waiting
 from speakerd.house import Mind
 from speakerd.learning.household import Household
 from speakerd.learning.takes import judge_recording
-from speakerd.listening.journal import Journal
+from speakerd.listening.journal import Journal, Mark
 from speakerd.listening.spotter import Spotter
 from speakerd.store.knowledge import BadNameError, Command, Heads
 from tests.control.conftest import Ears, recordings
@@ -417,3 +419,23 @@ def test_why_of_nothing_says_so(service: Service) -> None:
     with pytest.raises(SpeakerdError, match="nothing of the last day is called 0815"):
         ask(service, Why("0815"))
     assert ask(service, Why(all=True)) == []
+
+
+# -- looking at what is known
+
+
+def test_commands_are_told_with_their_examples_what_came_of_them_and_where_they_lie(
+    service: Service, journal: Journal, lamp_said: Detection
+) -> None:
+    journal.mark(lamp_said.id, Mark.WRONG)
+    told = {item["command"]: item for item in ask(service, Commands())}
+    assert set(told) == {LAMP, NIGHT}
+    assert told[LAMP]["observed"] == {"accepted": 1, "wrong": 1}
+    assert told[NIGHT]["observed"] == {"accepted": 0, "wrong": 0}
+    assert [kept["source"] for kept in told[LAMP]["kept"]] == [LAMP] * 3
+    assert all(0.3 < kept["seconds"] < 3 for kept in told[LAMP]["kept"])
+    assert len({(kept["x"], kept["y"]) for item in told.values() for kept in item["kept"]}) == 6
+    json.dumps(told)
+    (less,) = ask(service, Discard(told[LAMP]["kept"][0]["example"]))
+    assert (less["command"], less["examples"]) == (LAMP, 2)
+    assert [len(item["kept"]) for item in ask(service, Commands())] == [3, 2]

@@ -255,6 +255,27 @@ def test_example_unlike_those_of_before_is_kept_with_a_doubt(household: Househol
     assert len(known(household, NIGHT).examples) == 4
 
 
+def test_an_example_can_be_let_go_of_and_comes_back(household: Household) -> None:
+    command, *_ = household.enroll(LAMP, TAKES[LAMP])
+    household.enroll(NIGHT, TAKES[NIGHT])
+    less = household.discard(command.examples[1])
+    assert less.examples == (command.examples[0], command.examples[2])
+    assert less.threshold != command.threshold
+    assert household.history()[0].change == f"{LAMP}: one example less"
+    household.undo()
+    again = household.knowledge.find(LAMP)
+    assert again is not None
+    assert again.heads.to_bytes() == command.heads.to_bytes()
+    with pytest.raises(EnrolmentError, match="no command has an example 99"):
+        household.discard(99)
+    household.discard(command.examples[0])
+    household.discard(command.examples[1])
+    before = household.knowledge
+    with pytest.raises(EnrolmentError, match=f"{LAMP} has only this example; forget the command"):
+        household.discard(command.examples[2])
+    assert household.knowledge is before
+
+
 def test_doubt_about_the_sound_comes_before_that_about_the_word(household: Household) -> None:
     noisy = Take("noisy.wav", TAKES[MUSIC][0].utterance, "noisy: speech is only 3 dB above the room")
     assert household.enroll(NIGHT, [*TAKES[NIGHT], noisy])[1][3] == noisy.reason
