@@ -165,6 +165,7 @@ class Reading:
             if name != "*" and following == chain[0]:
                 here = f"listening.requires.{name}"
                 self._wrong(here, f"{here} can never be heard: {' needs '.join([*chain, chain[0]])}")
+
     def _check_who_may_reach_the_page(self) -> None:
         http = self.config.http
         if not http.enabled or self.problems:
