@@ -112,7 +112,8 @@ class Daemon:
         if self._mouth is not None:
             self._source = Deafened(self._source, self._mouth.deafness)
         self._spotter = Spotter(self._mind.encoder, self._mind.world, self.config.gate, self._household.knowledge)
-        self._policy = Policy(self.config.listening)
+        self._policy = Policy(self.config.listening, self._switches.playing)
+        self._switches.playing.follow(self.config.listening.mpd)
         self._loop = Loop(Muted(self._source, self._switches.mute), self._spotter)
         if self._stopping or self._reloading:  # told so while there was no source to close
             self._source.close()

@@ -9,6 +9,7 @@ import pytest
 PACKAGES = {
     "arecord": "alsa-utils",
     "espeak-ng": "espeak-ng",
+    "mpd": "mpd",
     "pulseaudio": "pulseaudio",
     "pacat": "pulseaudio-utils",
     "pactl": "pulseaudio-utils",

@@ -26,6 +26,7 @@ _WHERE = {
     "rollback": "known",
     "mute": "switches",
     "unmute": "switches",
+    "playing": "switches",
     "why": "heard",
     "example": "heard",
     "doctor": "doctor",

@@ -59,7 +59,10 @@ def listen(session: Session, given: Path | None, everything: bool) -> None:
         logging.warning("nothing has been taught yet; begin with: speakerd enroll NAME")
     mind = session.mind
     spotter = Spotter(mind.encoder, mind.world, session.config.gate, knowledge)
-    policy = Policy(session.config.listening)
+    playing = session.switches.playing
+    if given is None:
+        playing.follow(session.config.listening.mpd)
+    policy = Policy(session.config.listening, playing)
 
     def heard(detection: Detection) -> None:
         detection = policy.judge(detection)

@@ -101,6 +101,23 @@ class Listening(Struct, frozen=True, forbid_unknown_fields=True):
             examples=[{"lights off": Requirement("computer")}],
         ),
     ] = {}
+    playing_margin: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=100,
+            description="How much more than its threshold a command must score while the speaker itself plays, as "
+            "`speakerd playing on` or MPD says: what is played is not taken for a command, and more of the true ones "
+            "must be said again.",
+        ),
+    ] = 0.5
+    mpd: Annotated[
+        Annotated[
+            str, Meta(pattern=r"^[^\s:]+(:[0-9]{1,5})?\Z", title="a host such as localhost, or with a port, mpd.lan:6600")
+        ]
+        | None,
+        Meta(description="The Music Player Daemon that plays through this speaker, asked every second; null is none."),
+    ] = None
 
 
 class Enrolment(Struct, frozen=True, forbid_unknown_fields=True):

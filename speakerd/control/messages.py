@@ -112,6 +112,13 @@ class Unmute(_Request, frozen=True):
     """Listen again."""
 
 
+class Playing(_Request, frozen=True):
+    """Whether the speaker itself plays; ``seconds``: off again after so long, should nobody say so."""
+
+    on: bool
+    seconds: Annotated[float, Meta(gt=0, le=86400)] | None = None
+
+
 class Why(_Request, frozen=True):
     """Why something was heard, or was not: an entry of the journal, the newest where ``id`` is null, with the examples
     that are nearest to it. ``all``: everything of the last day instead, without those."""
@@ -127,7 +134,7 @@ class Sound(_Request, frozen=True):
 
 
 Request = (
-    Enroll | Teach | Forget | Rename | History | Undo | Rollback | Known | Watch | Status | Mute | Unmute
+    Enroll | Teach | Forget | Rename | History | Undo | Rollback | Known | Watch | Status | Mute | Unmute | Playing
     | Why | Sound | Commands | Discard
 )  # fmt: skip
 

@@ -25,6 +25,7 @@ from speakerd.control.messages import (
     Item,
     Known,
     Mute,
+    Playing,
     Recording,
     Rename,
     Reply,
@@ -104,6 +105,9 @@ class Service:
                 yield self._switches.status()
             case Unmute():
                 self._switches.mute.end()
+                yield self._switches.status()
+            case Playing(on, seconds):
+                self._switches.playing.turn(on, seconds)
                 yield self._switches.status()
             case Why(id, everything):
                 yield from self._why(id, everything)

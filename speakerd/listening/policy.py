@@ -1,5 +1,6 @@
 """What stands between a detection and what the house does: rules that people set. Whichever decided is named in the
-detection: "armed" and "not armed" where a command needs another one before it; none where the score alone decided.
+detection: "playing" where it is not sure enough while the speaker itself plays; "armed" and "not armed" where it needs
+another command before it; none where the score alone decided.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from speakerd.config.settings import Listening, Requirement
 from speakerd.config.wording import did_you_mean
 from speakerd.events import Detection
 from speakerd.listening.mute import MuteSwitch
+from speakerd.listening.playing import PlayingSwitch
 from speakerd.store.knowledge import name_key
 
 
@@ -19,22 +21,28 @@ class Switches:
     """What people, and programs, tell the speaker about the moment."""
 
     mute: MuteSwitch
+    playing: PlayingSwitch
 
     @classmethod
     def of(cls, state: Path) -> "Switches":
         """Raises:
         SpeakerdError: see :class:`MuteSwitch`.
         """
-        return cls(MuteSwitch(state))
+        return cls(MuteSwitch(state), PlayingSwitch())
 
     def status(self) -> dict[str, Any]:
-        return {"muted": self.mute.words if self.mute.on else None, "muted_until": self.mute.until}
+        return {
+            "muted": self.mute.words if self.mute.on else None,
+            "muted_until": self.mute.until,
+            "playing": self.playing.on,
+        }
 
 
 class Policy:
     """The rules, and what they remember of one stream."""
 
-    def __init__(self, settings: Listening) -> None:
+    def __init__(self, settings: Listening, playing: PlayingSwitch) -> None:
+        self._margin, self._playing = settings.playing_margin, playing
         self._requires = {name_key(name): requirement for name, requirement in settings.requires.items()}
         self._heard: dict[str, float] = {}  # when each command was over, in the time of the stream
 
@@ -42,6 +50,11 @@ class Policy:
         """The detection as the rules see it: whether it is accepted, and which of them decided."""
         if not detection.accepted:
             return detection
+        if self._playing.on:
+            detection = replace(detection, threshold=detection.threshold + self._margin)
+            if detection.score < detection.threshold:
+                rule = f"playing: {self._margin:g} more is needed while the speaker itself plays"
+                return replace(detection, accepted=False, rule=rule)
         requirement = self._requirement(detection.command)
         if requirement is not None:
             over = self._heard.get(name_key(requirement.command))

@@ -52,6 +52,27 @@ def test_what_is_not_armed_is_shown_with_the_rule_in_a_file_and_by_a_daemon(
         running.await_log(f"listening.requires: no command '{NIGHT}' has been taught, so '{LAMP}' cannot be heard")
 
 
+def test_while_it_plays_the_daemon_wants_commands_to_be_surer(tmp_path: Path, state: Path) -> None:
+    config = tmp_path / "speakerd.yaml"
+    config.write_text("listening: {playing_margin: 50}")  # more than anybody can be
+    with speaker(tmp_path, "--config", config, state=state) as running:
+        watching = running.watch(everything=True)
+        for turned, accepted in (("on", False), ("off", True)):
+            assert speakerd("playing", turned, "--state", state).returncode == 0
+            assert running.ask(Status())[0]["playing"] is not accepted
+            running.say(clip(LAMP))
+            heard = watching.until("command")
+            assert (heard["accepted"], heard["command"]) == (accepted, LAMP)
+            assert str(heard["rule"]).startswith("playing: 50 more") is not accepted
+        assert speakerd("playing", "on", "--for", "1", "--state", state).returncode == 0
+        eventually(lambda: not running.ask(Status())[0]["playing"])
+
+
+def test_without_a_daemon_there_is_nobody_to_tell_that_it_plays(call: Call, tmp_path: Path) -> None:
+    done = call("playing", "on", "--state", tmp_path)
+    assert (done.exit_code, done.stderr) == (1, "speakerd: no speakerd is running that could be told\n")
+
+
 @pytest.mark.parametrize("minutes", ["0", "-1", "nan", "1e9", "soon"])
 def test_a_time_that_is_none_is_refused(call: Call, tmp_path: Path, minutes: str) -> None:
     done = call("mute", "--for", minutes, "--state", tmp_path / "state")

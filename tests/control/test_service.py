@@ -211,7 +211,7 @@ def test_a_client_gets_all_that_it_needs_to_recognise_by_itself(service: Service
 
 
 def test_status_is_what_the_daemon_says_of_itself(service: Service) -> None:
-    assert ask(service, Status()) == [{"up_seconds": 1, "muted": None, "muted_until": None}]
+    assert ask(service, Status()) == [{"up_seconds": 1, "muted": None, "muted_until": None, "playing": False}]
 
 
 def test_mute_is_told_and_nobody_can_teach_by_microphone_meanwhile(service: Service, ears: Ears) -> None:
@@ -223,8 +223,8 @@ def test_mute_is_told_and_nobody_can_teach_by_microphone_meanwhile(service: Serv
     with pytest.raises(SpeakerdError, match=r"muted until .*speakerd unmute"):
         ask(service, Teach(LAMP))
     assert ears.opened == 0
-    assert ask(service, Mute()) == [{"muted": "muted until `speakerd unmute`", "muted_until": None}]
-    assert ask(service, Unmute()) == [{"muted": None, "muted_until": None}]
+    assert ask(service, Mute()) == [{"muted": "muted until `speakerd unmute`", "muted_until": None, "playing": False}]
+    assert ask(service, Unmute()) == [{"muted": None, "muted_until": None, "playing": False}]
     ears.frames = list(frames_of(said(0.5)))
     assert next(iter(service.ask(Teach(LAMP)))) == {"take": 1, "of": 3}
 

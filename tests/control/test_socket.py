@@ -67,7 +67,7 @@ def test_one_json_object_a_line_and_an_end(path: Path) -> None:
         connection.sendall(b'{"type": "Status"}\n{"type": "History"}\n{"type": "Undo"}\n')
         told = [json.loads(lines.readline()) for _ in range(4)]
     assert told == [
-        {"type": "Item", "value": {"up_seconds": 1, "muted": None, "muted_until": None}},
+        {"type": "Item", "value": {"up_seconds": 1, "muted": None, "muted_until": None, "playing": False}},
         {"type": "Done"},
         {"type": "Done"},
         {"type": "Failed", "message": "there is nothing to undo"},
