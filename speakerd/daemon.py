@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speakerd import __version__
+from speakerd.audio.condition import Condition, Watched
 from speakerd.audio.sources import Source
 from speakerd.config import Config, load
 from speakerd.control.service import Service
@@ -114,7 +115,9 @@ class Daemon:
         self._spotter = Spotter(self._mind.encoder, self._mind.world, self.config.gate, self._household.knowledge)
         self._policy = Policy(self.config.listening, self._switches.playing)
         self._switches.playing.follow(self.config.listening.mpd)
-        self._loop = Loop(Muted(self._source, self._switches.mute), self._spotter)
+        self._condition = Condition()
+        wanted = Muted(self._source, self._switches.mute)
+        self._loop = Loop(Watched(wanted, self._condition), self._spotter)
         if self._stopping or self._reloading:  # told so while there was no source to close
             self._source.close()
 
@@ -192,6 +195,7 @@ class Daemon:
             log.debug("not accepted: %s", detection)
 
     def _status(self) -> dict[str, Any]:
+        fault = self._condition.fault
         return {
             "speakerd": __version__,
             "encoder": self._mind.encoder.name,
@@ -202,6 +206,8 @@ class Daemon:
             "level_dbfs": round(self._loop.level, 1),
             "speech": self._loop.speech,
             "waiting": self._loop.waiting,
+            "microphone": fault.words if fault else None,
+            "remedy": fault.remedy if fault else None,
             "detections": self._heard,
             "rejected": self._rejected,
             "page": self._page,

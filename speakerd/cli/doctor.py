@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from speakerd.audio.condition import LOUD, Fault
 from speakerd.audio.devices import DeviceError, capture_devices, find_device
 from speakerd.audio.segmenter import decibels
 from speakerd.cli.common import Session, common
@@ -88,6 +89,8 @@ def _daemon(session: Session) -> Generator[Finding, None, bool]:
         f"{session.daemon}: up {status['up_seconds']} s, commands: {status['commands']}, {hears}",
         "it goes on trying; is the microphone plugged in, and is audio.device right?" if deaf else None,
     )  # fmt: skip
+    if status["microphone"]:
+        yield Finding("hearing", False, status["microphone"], status["remedy"])
     return True
 
 
@@ -150,9 +153,12 @@ def _hearing(config: Config) -> Iterator[Finding]:
     loudest, quietest = max(levels), min(levels)
     words = f"between {quietest:.0f} and {loudest:.0f} dBFS in two seconds"
     if loudest <= -95:
-        yield Finding("hearing", False, f"digital silence ({words})", "unmute it: `alsamixer -V capture`, F4, space")
+        yield Finding("hearing", False, f"{Fault.SILENT.words} ({words})", Fault.SILENT.remedy)
     elif quietest > -30:
-        yield Finding("hearing", False, f"very loud ({words})", "turn the capture gain down: `alsamixer -V capture`")
+        yield Finding("hearing", False, f"very loud ({words})", Fault.OVERDRIVEN.remedy)
+    elif loudest < LOUD:
+        remedy = f"nothing, if nobody spoke just now; else {Fault.QUIET.remedy}"
+        yield Finding("hearing", None, f"nothing was loud enough to be speech ({words})", remedy)
     else:
         yield Finding("hearing", True, words)
 

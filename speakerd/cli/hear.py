@@ -8,6 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
+from speakerd.audio.condition import Condition, Watched
 from speakerd.audio.files import AudioFileError, read_audio
 from speakerd.audio.segmenter import FRAME, LONGEST, SHORTEST, find_utterance
 from speakerd.audio.sources import FileSource, PcmSource, Source
@@ -71,7 +72,7 @@ def listen(session: Session, given: Path | None, everything: bool) -> None:
 
     source = _source(given, session.config)
     try:
-        Loop(source, spotter).run(heard)
+        Loop(Watched(source, Condition()), spotter).run(heard)
     except KeyboardInterrupt:
         source.close()
 

@@ -113,7 +113,8 @@ class Listening(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 0.5
     mpd: Annotated[
         Annotated[
-            str, Meta(pattern=r"^[^\s:]+(:[0-9]{1,5})?\Z", title="a host such as localhost, or with a port, mpd.lan:6600")
+            str,
+            Meta(pattern=r"^[^\s:]+(:[0-9]{1,5})?\Z", title="a host such as localhost, or with a port, mpd.lan:6600"),
         ]
         | None,
         Meta(description="The Music Player Daemon that plays through this speaker, asked every second; null is none."),
