@@ -17,6 +17,7 @@ from speakerd.control.socket import Server
 from speakerd.errors import SpeakerdError
 from speakerd.events import Detection
 from speakerd.house import Mind
+from speakerd.learning.feedback import SPOKEN
 from speakerd.listening.journal import Journal
 from speakerd.listening.loop import Loop
 from speakerd.listening.mute import Muted
@@ -55,7 +56,6 @@ class Daemon:
         self._household.prune()
         self._household.keep_promises()
         self._switches = Switches.of(state)
-        self._outputs = Outputs(self.config.outputs)
         self._watchdog = Watchdog()
         self._started = time.time()
         self._heard = self._rejected = 0
@@ -68,6 +68,7 @@ class Daemon:
             self._household, lambda: self._loop.tap(), self.config.enrolment.takes, self._switches, self._journal,
             self._status,
         )  # fmt: skip
+        self._outputs = self._open_outputs(self.config)
         self._household.changed = self._spotter_knows
         self._tell_unmet()
         self._server = Server(socket, self._service)
@@ -106,6 +107,9 @@ class Daemon:
     def reload(self) -> None:
         self._reloading = True
         self._source.close()
+
+    def _open_outputs(self, config: Config) -> Outputs:
+        return Outputs(config.outputs, {SPOKEN: self._service.feedback.spoken})
 
     def _begin_listening(self) -> None:
         self._mouth = _mouth(self.config)
@@ -163,7 +167,7 @@ class Daemon:
             changed, self.config = config.http != self.config.http, config
             if changed:
                 self._serve_page()
-            old, self._outputs = self._outputs, Outputs(config.outputs)
+            old, self._outputs = self._outputs, self._open_outputs(config)
             threading.Thread(target=old.close, args=(5,), name="outputs").start()  # its programs may take a while
             self._service.takes = config.enrolment.takes
             log.info("configuration read again")

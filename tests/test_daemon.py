@@ -639,3 +639,26 @@ def test_why_is_told_by_the_daemon_and_its_log(tmp_path: Path) -> None:
         assert speakerd("example", number, tmp_path / "example.wav", "--state", running.state).returncode == 0
         assert len(read_audio(tmp_path / "example.wav")) > 8000
         running.await_log("dB above the room, next '")
+
+
+# -- correction
+
+
+def test_corrected_by_command_and_by_voice(tmp_path: Path) -> None:
+    with speaker(tmp_path) as running:
+        teach(running, LAMP)
+        teach(running, NIGHT, action="speakerd:wrong")
+        watching = running.watch()
+        running.say(clip(LAMP))
+        detection = watching.next()
+        assert detection is not None
+        done = speakerd("right", detection["id"], "--state", running.state)
+        assert done.returncode == 0 and f"{LAMP}: was said at" in done.stdout
+        (lamp,) = (c for c in lines(speakerd("commands", "--state", running.state, "--json")) if c["command"] == LAMP)
+        assert lamp["examples"] == 4
+        done = speakerd("wrong", "--state", running.state)
+        assert done.returncode == 1 and "this was said before; name it by its id" in done.stderr
+        running.say(clip(NIGHT))
+        phrase = watching.next()
+        assert phrase is not None and phrase["command"] == NIGHT
+        running.await_log(f"'{NIGHT}': of {LAMP} at")  # it is about that one, of which it was said before

@@ -28,6 +28,8 @@ _WHERE = {
     "unmute": "switches",
     "playing": "switches",
     "why": "heard",
+    "wrong": "heard",
+    "right": "heard",
     "example": "heard",
     "doctor": "doctor",
     "config": "settings",

@@ -1,4 +1,4 @@
-"""``speakerd why``, ``example``: what was heard, and why it was acted upon or not."""
+"""``speakerd why``, ``wrong``, ``right``, ``example``: what was heard, what decided, and saying that it was wrong."""
 
 import base64
 import io
@@ -12,7 +12,7 @@ import click
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.audio.files import from_flac
 from speakerd.cli.common import Session, common
-from speakerd.control.messages import Sound, Why
+from speakerd.control.messages import Right, Sound, Why, Wrong
 
 
 @click.command()
@@ -23,6 +23,25 @@ def why(session: Session, id: str | None, everything: bool) -> None:
     """Why a command was heard, or was not: the last one, or ID of the last day."""
     for item in session.ask(Why(id, everything)):
         session.say(item, _line(item) if everything else _explained(item))
+
+
+@click.command()
+@click.argument("id", required=False)
+@click.option("--meant", metavar="NAME", help="The command that was said; it becomes an example of that.")
+@common
+def wrong(session: Session, id: str | None, meant: str | None) -> None:
+    """That was not said: the last detection (of 30 s), or ID (`why --all` lists them). It is not taken for it again."""
+    for item in session.ask(Wrong(id, meant)):
+        session.say(item, f"{item['change']}. `speakerd undo` takes it back")
+
+
+@click.command()
+@click.argument("id", required=False)
+@common
+def right(session: Session, id: str | None) -> None:
+    """That was said: the last detection (of 30 s), or ID, also of a near miss; it becomes an example."""
+    for item in session.ask(Right(id)):
+        session.say(item, f"{item['change']}. `speakerd undo` takes it back")
 
 
 @click.command()

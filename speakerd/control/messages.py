@@ -127,6 +127,19 @@ class Why(_Request, frozen=True):
     all: bool = False
 
 
+class Wrong(_Request, frozen=True):
+    """What was heard was not said: the last detection, or any in the journal. ``meant``: the command that was."""
+
+    id: str | None = None
+    meant: str | None = None
+
+
+class Right(_Request, frozen=True):
+    """What was heard was said, also where it was a near miss; the same choice as in :class:`Wrong`."""
+
+    id: str | None = None
+
+
 class Sound(_Request, frozen=True):
     """What was said in a kept example: one item with 16-bit FLAC in base64."""
 
@@ -135,7 +148,7 @@ class Sound(_Request, frozen=True):
 
 Request = (
     Enroll | Teach | Forget | Rename | History | Undo | Rollback | Known | Watch | Status | Mute | Unmute | Playing
-    | Why | Sound | Commands | Discard
+    | Why | Wrong | Right | Sound | Commands | Discard
 )  # fmt: skip
 
 

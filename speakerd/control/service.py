@@ -30,6 +30,7 @@ from speakerd.control.messages import (
     Rename,
     Reply,
     Request,
+    Right,
     Rollback,
     Snapshot,
     Sound,
@@ -39,12 +40,14 @@ from speakerd.control.messages import (
     Unmute,
     Watch,
     Why,
+    Wrong,
     summary,
 )  # fmt: skip
 from speakerd.control.overview import overview
 from speakerd.control.reasons import reasons
 from speakerd.errors import SpeakerdError
 from speakerd.events import Detection, Samples, Waiting
+from speakerd.learning.feedback import SPOKEN, Feedback
 from speakerd.learning.household import Household
 from speakerd.learning.lesson import LessonError, Level, Prompt, lesson
 from speakerd.learning.takes import LONGEST_FILE, Take, judge_recording
@@ -68,6 +71,7 @@ class Service:
     ) -> None:  # fmt: skip
         self._household, self._ears, self.takes = household, ears, takes
         self._switches, self._journal, self._status = switches, journal, status
+        self.feedback = Feedback(household, journal)
         self._watchers: list[queue.Queue[Detection]] = []
         self._lesson = threading.Lock()
 
@@ -115,6 +119,10 @@ class Service:
                 yield from overview(self._household, self._journal)
             case Discard(example):
                 yield summary(self._household.discard(example))
+            case Wrong(id, meant):
+                yield {"change": self.feedback.wrong(id, meant)}
+            case Right(id):
+                yield {"change": self.feedback.right(id)}
             case Sound(example):
                 flac = to_flac(self._household.sound(example))
                 yield {"example": example, "flac": base64.b64encode(flac).decode()}
@@ -176,7 +184,7 @@ class Service:
         )
         remaining = iter(doubts)
         yield from (_told(take, next(remaining) or None if take.accepted else take.reason) for take in takes)
-        unknown = command.action is not None and command.action not in self._household.config.outputs.actions
+        unknown = command.action not in (None, SPOKEN, *self._household.config.outputs.actions)
         yield summary(command) | {"confusable_with": confusable, "advice": advice(command, confusable, unknown)}
 
     def _why(self, id: str | None, everything: bool) -> Items:

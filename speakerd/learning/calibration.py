@@ -62,13 +62,15 @@ class Impostors:
         return self._base + self._excess * float(np.log(self._per_hour * share / rate))
 
 
-def own_scores(world: World, examples: Sequence[Matrix], speakers: Sequence[str | None]) -> Scores:
+def own_scores(
+    world: World, examples: Sequence[Matrix], speakers: Sequence[str | None], against: Matrix | None = None
+) -> Scores:
     """What each example, itself and its variants (1 + variants, dimension), scores with a head that was learned from
-    the others: (examples,); empty for a single one."""
+    the others, and ``against`` the same as the command's: (examples,); empty for a single one."""
     found = []
     for i in range(len(examples)) if len(examples) > 1 else ():
         rest = [j for j in range(len(examples)) if j != i]
-        heads, _ = learned(world, [examples[j] for j in rest], [speakers[j] for j in rest])
+        heads, _ = learned(world, [examples[j] for j in rest], [speakers[j] for j in rest], against)
         left = examples[i][:1]
         found.append(scores(heads, left, world.strangers(left)).max())
     return np.array(found, np.float32)
@@ -82,11 +84,13 @@ def expected_scores(world: World, own: Scores, examples: int) -> NormalDist:
     return NormalDist(general.base + general.slope * float(own.mean()), general.residual)
 
 
-def promise(world: World, heads: Heads, own: Scores, examples: int, share: float, highest_frr: float) -> Promise:
-    """The threshold for a command that may spend ``share`` false accepts per hour of talk."""
+def promise(
+    world: World, heads: Heads, own: Scores, examples: int, share: float, highest_frr: float, floor: float = -np.inf
+) -> Promise:
+    """The threshold, not under ``floor``, for a command that may spend ``share`` false accepts per hour of talk."""
     against = scores(heads, world.impostors, world.near_impostors).max(axis=1)
     impostors = Impostors(against, world.impostors_per_hour)
     genuine = expected_scores(world, own, examples)
     kept, limit = impostors.threshold(share), genuine.inv_cdf(min(highest_frr, ALL_BUT))
-    threshold = min(kept, limit)
+    threshold = max(floor, min(kept, limit))
     return Promise(threshold, impostors.rate(threshold), genuine.cdf(threshold), kept > limit)

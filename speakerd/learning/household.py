@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from math import isclose
 
 import numpy as np
 
@@ -13,15 +12,15 @@ from speakerd.audio.files import from_flac, to_flac
 from speakerd.config import Config
 from speakerd.errors import SpeakerdError
 from speakerd.events import Embedding, Samples, Utterance
-from speakerd.learning.calibration import TALK_HOURS, Scores, expected_scores, own_scores, promise
+from speakerd.learning.derivation import UNTAUGHT, Derivation
 from speakerd.learning.enlarge import enlarge
 from speakerd.learning.map import drawn
 from speakerd.learning.takes import Take
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.scoring import learned
-from speakerd.recognition.world import Genuine, World
-from speakerd.store.knowledge import Command, Example, Heads, Knowledge, Version, same_name, tidy_name
+from speakerd.recognition.world import World
+from speakerd.store.knowledge import Command, Example, Knowledge, Version, same_name, tidy_name
 from speakerd.store.schema import StoreError
 from speakerd.store.store import Store
 
@@ -31,15 +30,11 @@ MOST_EXAMPLES = 40
 # Deviations below the usual score from which an example is unlike the others: of people's recordings 3 % of 612 good
 # ones are, and one or more in 97 % of 60 times three that are different words.
 UNLIKE = 2.25
-# The lead, in deviations of the usual score, under which two commands are close: of people's recordings "archie" and
-# "hey archie" are, "process" and "project", but not "archie" and "trick or treat" (3.1).
-CLOSE = 1.5
+# After a correction at most `listening.highest_frr` of a command is expected to be missed or, where that was more
+# before, this much more of it; and none of its examples may be lost.
+WORSE = 0.05
 # Cosine of two embeddings above which they are of one recording: two takes never come so near.
 SAME = 0.9995
-
-
-REMEMBERED = 200  # commands whose examples' scores are kept in memory
-UNTAUGHT = Heads(np.zeros((0, 0), np.float32), np.zeros(0, np.float32))
 
 
 class EnrolmentError(SpeakerdError):
@@ -61,7 +56,7 @@ class Household:
     def __init__(self, store: Store, encoder: Encoder, world: World, config: Config) -> None:
         self._store, self._encoder, self._world = store, encoder, world
         self.config = config
-        self._own: dict[tuple[int, ...], Scores] = {}
+        self._derivation = Derivation(store, world)
         self._lock = threading.Lock()
         self.changed: Callable[[], None] = lambda: None  # called after every change, before whoever made it is told
         self.knowledge: Knowledge = self._of_this_encoder(store.knowledge())
@@ -111,7 +106,7 @@ class Household:
 
         def update(now: Knowledge) -> list[Command]:
             old = now.find(name)
-            members = () if old is None or replace else old.examples
+            members, negatives = ((), ()) if old is None or replace else (old.examples, old.negatives)
             if len(members) + len(new) > MOST_EXAMPLES:
                 raise EnrolmentError(
                     f"{label} would have {len(members) + len(new)} examples, and {MOST_EXAMPLES} are possible: "
@@ -119,7 +114,7 @@ class Household:
                 )
             fresh = tuple(-1 - i for i in range(len(new)))
             kept_action = action or (old.action if old else None)
-            grown = Command(label, kept_action, 0, 0, 0, False, UNTAUGHT, (), members + fresh)
+            grown = Command(label, kept_action, 0, 0, 0, False, UNTAUGHT, (), members + fresh, negatives=negatives)
             return self._derived([c for c in now.commands if c is not old] + [grown], new)
 
         with self._changing():
@@ -140,13 +135,38 @@ class Household:
             rest = tuple(member for member in old.examples if member != example)
             if not rest:
                 raise EnrolmentError(f"{old.name} has only this example; forget the command, or teach it anew")
-            less = Command(old.name, old.action, 0, 0, 0, False, UNTAUGHT, (), rest)
-            return self._derived([c for c in now.commands if c is not old] + [less], [])
+            return self._derived([replace(c, examples=rest, id=None) if c is old else c for c in now.commands], [])
 
         with self._changing():
             name = self._whose(example, self.knowledge).name
             self.knowledge = self._store.write(f"{name}: one example less", update)
             return self._known(name)
+
+    def correct(self, change: str, wrong: str | None, meant: str | None, examples: list[Example]) -> None:
+        """Keep an example of what was taken for the command ``wrong``, and is told apart from it from now on, and then
+        one of what was said for ``meant``; either may be left out. One version, which ``change`` describes.
+
+        Raises:
+            EnrolmentError: a command is not known (any more) or has all the examples it can have, or something would
+                become worse than :data:`WORSE` allows. Nothing was changed.
+        """
+        with self._changing():
+
+            def update(now: Knowledge) -> list[Command]:
+                commands, fresh = list(now.commands), iter(range(-1, -3, -1))
+                if wrong is not None:
+                    place = commands.index(self._known(wrong, now))
+                    members = (*commands[place].negatives, next(fresh))
+                    commands[place] = replace(commands[place], negatives=_few(wrong, members), id=None)
+                if meant is not None:
+                    place = commands.index(self._known(meant, now))
+                    members = (*commands[place].examples, next(fresh))
+                    commands[place] = replace(commands[place], examples=_few(meant, members), id=None)
+                after = self._derived(commands, examples)
+                self._check_no_worse(now, after, examples)
+                return after
+
+            self.knowledge = self._store.write(change, update, examples)
 
     def forget(self, name: str, erase: bool = False) -> None:
         """Forget a command; ``undo`` brings it back for 30 days. ``erase`` leaves no trace of it, at once and for good.
@@ -224,13 +244,7 @@ class Household:
 
     def confusable(self, command: Command) -> list[str]:
         """Names of the commands that an utterance of this one might be taken for, or the other way round."""
-        mine, close = self._expected(command), CLOSE * self._usual(len(command.examples)).deviation
-        return [
-            other.name
-            for other in self.knowledge.commands
-            if other.name != command.name
-            and min(self._lead(mine, other), self._lead(self._expected(other), command)) < close
-        ]
+        return self._derivation.confusable(command, self.knowledge.commands)
 
     def nearest(self, embedding: Embedding, many: int = 5) -> list[Near]:
         """The kept examples, of whatever command, that are most like an embedding (dimension,), the nearest first."""
@@ -238,7 +252,7 @@ class Household:
         found = [
             Near(command.name, example, float(self._world.place(example.embeddings[0]) @ asked))
             for command in self.knowledge.commands
-            for example in self._examples(command)
+            for example in self.examples(command)
             if example.embeddings is not None
         ]
         return sorted(found, key=lambda near: near.likeness, reverse=True)[:many]
@@ -257,13 +271,14 @@ class Household:
 
     def examples(self, command: Command) -> list[Example]:
         """The kept examples of a command, without their sound."""
-        return self._examples(command)
+        return self._derivation.examples(command.examples)
 
     def drawn(self, knowledge: Knowledge) -> dict[int | None, tuple[float, float]]:
         """Where each example, by its id, lies on a map."""
-        kept = [[e for e in self._examples(c) if e.embeddings is not None] for c in knowledge.commands]
+        kept = [[e for e in self.examples(c) if e.embeddings is not None] for c in knowledge.commands]
         kept = [examples for examples in kept if examples]
-        points = drawn([np.stack([example[0] for example in self._placed(examples)[0]]) for examples in kept])
+        heard = [[e.embeddings[0] for e in examples if e.embeddings is not None] for examples in kept]
+        points = drawn([self._world.place(np.stack(vectors)) for vectors in heard])
         return {
             example.id: (round(float(x), 3), round(float(y), 3))
             for examples, places in zip(kept, points, strict=True)
@@ -278,42 +293,26 @@ class Household:
         )
 
     def _derived(self, commands: list[Command], new: list[Example]) -> list[Command]:
-        """Heads and promises of all commands. One that comes out as it was keeps its ``id``."""
-        share = self.config.listening.false_accepts_per_day / TALK_HOURS / max(1, len(commands))
-        return [self._trained(command, new, share) for command in commands]
+        return self._derivation.derived(commands, new, self.config.listening)
 
-    def _trained(self, command: Command, new: list[Example], share: float) -> Command:
-        heads, whose = command.heads, command.speakers
-        if command.id is None:
-            placed, speakers = self._placed(self._examples(command, new))
-            heads, whose = learned(self._world, placed, speakers)
-        own = self._own_scores(command, new)
-        kept = promise(self._world, heads, own, len(command.examples), share, self.config.listening.highest_frr)
-        trained = Command(
-            command.name, command.action, kept.threshold, kept.expected_fa_per_hour, kept.expected_frr,
-            kept.over_budget, heads, whose, command.examples, command.id,
-        )  # fmt: skip
-        same = command.id is not None and isclose(trained.threshold, command.threshold, abs_tol=1e-6)
-        return trained if same else replace(trained, id=None)
+    def _check_no_worse(self, now: Knowledge, after: list[Command], new: list[Example]) -> None:
+        for command in after:
+            before = now.find(command.name)
+            if before is None or command.id is not None:
+                continue
+            lost = self._derivation.accepted(before) - self._derivation.accepted(command, new)
+            bound = max(self.config.listening.highest_frr, before.expected_frr + WORSE)
+            if lost > 0 or command.expected_frr > bound + 1e-6:
+                examples = f", and {lost} of its own examples would not be heard any more" if lost > 0 else ""
+                raise EnrolmentError(
+                    f"{command.name} would suffer: {100 * command.expected_frr:.0f} % of it would be missed, now it is "
+                    f"{100 * before.expected_frr:.0f} %{examples}. That sound is too much like it, so nothing was "
+                    "changed; teach the command more examples, or other words"
+                )
 
-    def _examples(self, command: Command, new: Sequence[Example] = ()) -> list[Example]:
-        return [new[-1 - e] if e < 0 else self._store.examples([e])[0] for e in command.examples]
-
-    def _placed(self, examples: Sequence[Example]) -> tuple[list[Matrix], list[str | None]]:
-        """Examples and their variants in the world's space, (1 + variants, dimension) each, and who said them."""
-        known = [example for example in examples if example.embeddings is not None]
-        return [self._world.place(e.embeddings) for e in known if e.embeddings is not None], [e.speaker for e in known]
-
-    def _own_scores(self, command: Command, new: Sequence[Example] = ()) -> Scores:
-        """What each of a command's examples scores against the others. Of stored ones it is remembered: every change
-        of one command sets the thresholds of all, and this is the larger part of the work."""
-        if min(command.examples, default=-1) < 0:
-            return own_scores(self._world, *self._placed(self._examples(command, new)))
-        if command.examples not in self._own:
-            if len(self._own) > REMEMBERED:
-                self._own.clear()
-            self._own[command.examples] = own_scores(self._world, *self._placed(self._examples(command)))
-        return self._own[command.examples]
+    def example(self, utterance: Utterance, source: str, who: str | None = None) -> Example:
+        """An example of an utterance, with what it is enlarged by."""
+        return self._example(utterance, self._embedded(utterance), source, who, None)
 
     def _embedded(self, utterance: Utterance) -> Matrix:
         """Embeddings (1 + variants, dimension) of an utterance and of what it is enlarged by."""
@@ -334,26 +333,10 @@ class Household:
         heads, _ = learned(self._world, [self._world.place(other) for other in others], [None] * len(others))
         placed = self._world.place(one[:1])
         score = float(scores(heads, placed, self._world.strangers(placed)).max())
-        usual = self._usual(len(others))
+        usual = self._derivation.usual(len(others))
         if score < usual.mean - UNLIKE * usual.deviation:
             return "unlike the other examples: was it the same command, said completely?"
         return None
-
-    def _usual(self, examples: int) -> Genuine:
-        """How utterances of commands with as many examples score."""
-        return self._world.genuine[min(examples, len(self._world.genuine)) - 1]
-
-    def _expected(self, command: Command) -> tuple[float, Matrix]:
-        """What the command's next utterances are expected to score, and its examples (examples, dimension)."""
-        placed, _ = self._placed(self._examples(command))
-        own = self._own_scores(command)
-        return expected_scores(self._world, own, len(placed)).mean, np.stack([example[0] for example in placed])
-
-    def _lead(self, expected: tuple[float, Matrix], other: Command) -> float:
-        """How far utterances are expected to score above what the examples of the same command score as ``other``."""
-        mean, placed = expected
-        as_other = scores(other.heads, placed, self._world.strangers(placed)).max(axis=1)
-        return mean - float(as_other.mean())
 
     def _whose(self, example: int, knowledge: Knowledge) -> Command:
         found = next((command for command in knowledge.commands if example in command.examples), None)
@@ -361,8 +344,8 @@ class Household:
             raise EnrolmentError(f"no command has an example {example}; `speakerd examples` lists them")
         return found
 
-    def _known(self, name: str) -> Command:
-        command = self.knowledge.find(name)
+    def _known(self, name: str, now: Knowledge | None = None) -> Command:
+        command = (now or self.knowledge).find(name)
         if command is None:
             raise self._unknown(name)
         return command
@@ -399,3 +382,12 @@ class Household:
                 yield replace(example, embeddings=vectors)
             elif example.embeddings is not None:
                 yield example
+
+
+def _few(name: str, members: tuple[int, ...]) -> tuple[int, ...]:
+    """Raises:
+    EnrolmentError: there are more than a command can have.
+    """
+    if len(members) > MOST_EXAMPLES:
+        raise EnrolmentError(f"{name} has {MOST_EXAMPLES} examples of that kind, and no more are possible")
+    return members

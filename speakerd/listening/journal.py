@@ -34,6 +34,7 @@ class Mark(StrEnum):
     OFFERED = "offered"  # somebody said it again, and was heard: this may be an example
     WRONG = "wrong"
     RIGHT = "right"
+    ABOUT = "about the one before"  # somebody said that this was wrong
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Journal:
         """
         since = self._clock() - within
         fits = (heard for heard in self.entries() if heard.detection.accepted or not accepted)
-        newest = next(fits, None)
+        newest = next((heard for heard in fits if heard.mark is not Mark.ABOUT), None)
         if newest is None or newest.detection.at < since:
             when = "in the last day" if within >= DAY else f"in the last {within:.0f} s"
             what = "no command was heard" if accepted else "nothing was heard that is like a command"

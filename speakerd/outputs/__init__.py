@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable, Mapping
 
 from speakerd.config import Outputs as Settings
 from speakerd.config import ShellAction, WebhookAction
@@ -19,13 +20,15 @@ JSON_BACKLOG = 1000  # lines that wait while a disk or a reader is slow
 class Outputs:
     """Sends detections on; neither a slow nor a broken output holds up the one who sends."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, built_in: Mapping[str, Callable[[Detection], None]] = {}) -> None:
+        """``built_in`` are actions of speakerd's own, which need no settings."""
         self._log = settings.log
         self._json: Lane | None = None
         if settings.json is not None:
             self._json = Lane("outputs.json", JsonLines(settings.json).write, running=1, waiting=JSON_BACKLOG)
         self._shells: list[Shell] = []
         self._actions = {name: self._lane(name, action) for name, action in settings.actions.items()}
+        self._actions |= {name: Lane(f"action '{name}'", work, running=1) for name, work in built_in.items()}
         self._on: dict[str, list[str]] = {}
         for command, names in settings.on.items():
             self._on.setdefault(name_key(command), []).extend(names)

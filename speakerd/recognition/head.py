@@ -17,6 +17,7 @@ from speakerd.store.knowledge import Heads
 FORMAT = "1"
 NEAREST = 100  # strangers that a score is taken relative to
 AT_ONCE = 256  # vectors that are compared with others together: a world with itself would take 16 MB for a moment
+AGAINST = 20.0  # strangers that each utterance which must not be taken for a command counts as
 HARDEST = 128  # strangers nearest to a command, that its loss hears of; with fewer, they are filled up with nothing
 
 Matrix = NDArray[np.float32]
@@ -47,11 +48,20 @@ class Adapter:
         self._lean = np.float32(about["lean"])
         self._world: tuple[Matrix, Matrix] | None = None  # how near its vectors are to each other
 
-    def adapt(self, support: Matrix, owner: NDArray[np.int64], weights: Vector, world: Matrix, room: Matrix) -> Heads:
+    def adapt(
+        self, support: Matrix, owner: NDArray[np.int64], weights: Vector, world: Matrix, room: Matrix,
+        against: Matrix | None = None,
+    ) -> Heads:  # fmt: skip
         """Heads of commands 0, 1, ... from examples (n, dimension) in the world's space, the command of each (n,), and
-        how much each counts (n,), against the world (m, dimension) and what was heard in this room (r, dimension)."""
+        how much each counts (n,), against the world (m, dimension) and what was heard in this room (r, dimension).
+        ``against`` (a, dimension) is what above all must not be taken for them; strangers are not sought among it."""
         others = np.concatenate([world, room])
         near = self._among(others) if len(room) else self._among_world(world)
+        share = np.ones(len(others), np.float32)
+        if against is not None and len(against):
+            near = np.concatenate([near, self.strangers(against, world)])
+            others = np.concatenate([others, against])
+            share = np.concatenate([share, np.full(len(against), AGAINST, np.float32)])
         lacking = max(0, HARDEST - len(others))
         w, b = self._session.run(
             None,
@@ -61,7 +71,7 @@ class Adapter:
                 "weights": np.asarray(weights, np.float32),
                 "classes": np.arange(int(owner.max()) + 1, dtype=np.int64),
                 "others": np.pad(others, ((0, lacking), (0, 0))),
-                "share": np.pad(np.ones(len(others), np.float32), (0, lacking)),
+                "share": np.pad(share, (0, lacking)),
                 "near": np.pad(near, ((0, lacking), (0, 0))),
             },
         )

@@ -20,25 +20,27 @@ VARIANT = 0.2  # how much a variant of an example counts, where the example itse
 
 
 def learned(
-    world: World, examples: Sequence[Matrix], speakers: Sequence[str | None]
+    world: World, examples: Sequence[Matrix], speakers: Sequence[str | None], against: Matrix | None = None
 ) -> tuple[Heads, tuple[str | None, ...]]:
     """Heads of one command from its examples, (1 + variants, dimension) each, in the world's space: the example itself
-    and what it was enlarged by. Also whose each head is."""
+    and what it was enlarged by. ``against`` (n, dimension) is what it is to be told apart from. Also whose each head
+    is."""
     named = {speaker for speaker in speakers if speaker is not None}
     whose: list[str | None] = [None]
     of = [list(examples)]
     if len(named) > 1:
         whose = sorted(set(speakers), key=lambda name: (name is None, name))
         of = [[e for e, speaker in zip(examples, speakers, strict=True) if speaker == name] for name in whose]
-    heads = [_adapted(world, some) for some in of]
+    heads = [_adapted(world, some, against) for some in of]
     return Heads(np.concatenate([h.weights for h in heads]), np.concatenate([h.bias for h in heads])), tuple(whose)
 
 
-def _adapted(world: World, examples: list[Matrix]) -> Heads:
+def _adapted(world: World, examples: list[Matrix], against: Matrix | None) -> Heads:
     support = np.concatenate(examples)
     weights = np.concatenate([[1.0] + [VARIANT] * (len(example) - 1) for example in examples])
     nothing = np.zeros((0, support.shape[1]), np.float32)
-    return world.adapter.adapt(support, np.zeros(len(support), np.int64), weights, world.cohort, nothing)
+    owner = np.zeros(len(support), np.int64)
+    return world.adapter.adapt(support, owner, weights, world.cohort, nothing, against)
 
 
 class Matcher:

@@ -91,7 +91,8 @@ class Heads:
 @dataclass(frozen=True)
 class Command:
     """Everything derived from a command's examples. ``heads`` give its scores; ``speakers`` says whose each of them is
-    (None: everybody's). ``id`` is None until it is stored."""
+    (None: everybody's). ``negatives`` are examples of what was wrongly taken for it, ``rivals`` those of commands that
+    sound alike; it was told apart from both. ``id`` is None until it is stored."""
 
     name: str
     action: str | None
@@ -103,6 +104,8 @@ class Command:
     speakers: tuple[str | None, ...]
     examples: tuple[int, ...] = ()
     id: int | None = None
+    negatives: tuple[int, ...] = ()
+    rivals: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

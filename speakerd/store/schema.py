@@ -9,7 +9,7 @@ from pathlib import Path
 
 from speakerd.errors import SpeakerdError
 
-LAYOUT = 2
+LAYOUT = 3
 
 # An example is what was said; a trained command is everything derived from its examples at one time and never changes;
 # a version names the trained commands that were known together. Undo and rollback only choose another version.
@@ -45,6 +45,7 @@ CREATE TABLE trained (
 CREATE TABLE trained_example (
     trained INTEGER NOT NULL REFERENCES trained ON DELETE CASCADE,
     example INTEGER NOT NULL REFERENCES example ON DELETE CASCADE,
+    role INTEGER NOT NULL DEFAULT 0, -- 0: it was said, 1: it was taken for it, 2: a command that sounds alike was said
     PRIMARY KEY (trained, example)
 ) WITHOUT ROWID;
 CREATE TABLE version (
@@ -134,6 +135,11 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             " ALTER TABLE embedding RENAME COLUMN vector TO vectors;"
             " ALTER TABLE embedding ADD COLUMN rows INTEGER NOT NULL DEFAULT 1;"
             " DELETE FROM embedding WHERE example IN (SELECT id FROM example WHERE audio IS NOT NULL);"
+            " PRAGMA user_version = 2; COMMIT;"
+        )
+    if layout in (1, 2):  # an example can now be one of what a command is not
+        connection.executescript(
+            "BEGIN IMMEDIATE; ALTER TABLE trained_example ADD COLUMN role INTEGER NOT NULL DEFAULT 0;"
             f" PRAGMA user_version = {LAYOUT}; COMMIT;"
         )
     connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns

@@ -10,7 +10,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -90,9 +89,9 @@ class Store:
         again: bool = False,
     ) -> Knowledge:
         """A new version. ``update`` is given the current one and returns all commands of the next: unchanged ones as
-        they are, changed ones with ``id`` None; among ``examples`` of these, a negative number -1 - i stands for
-        ``new[i]``, which is stored with them. If it raises, nothing is written. ``again``: it is the current one
-        derived anew, so that undo goes back to what was before that."""
+        they are, changed ones with ``id`` None; among the examples that these refer to, a negative number -1 - i
+        stands for ``new[i]``, which is stored with them. If it raises, nothing is written. ``again``: it is the current
+        one derived anew, so that undo goes back to what was before that."""
         with self._writing() as now:
             commands = update(self.knowledge())
             ids = [self._add_example(example, now) for example in new]
@@ -102,8 +101,10 @@ class Store:
             for command in commands:
                 trained = command.id
                 if trained is None:
-                    members = tuple(ids[-1 - e] if e < 0 else e for e in command.examples)
-                    trained = self._add_trained(replace(command, examples=members))
+                    parts = (command.examples, command.negatives, command.rivals)
+                    trained = self._add_trained(
+                        command, [tuple(ids[-1 - e] if e < 0 else e for e in part) for part in parts]
+                    )
                 self._run("INSERT INTO version_trained VALUES (?, ?)", version, trained)
         return self.knowledge()
 
@@ -192,11 +193,12 @@ class Store:
     def _command(self, row: Row) -> Command:
         name, action, threshold, fa, frr, over, heads, speakers, id = row
         whose = tuple(json.loads(speakers))
-        members = self._all("SELECT example FROM trained_example WHERE trained = ? ORDER BY example", id)
-        examples = tuple(member[0] for member in members)
+        members = self._all("SELECT example, role FROM trained_example WHERE trained = ? ORDER BY example", id)
+        examples, negatives, rivals = (tuple(e for e, role in members if role == part) for part in range(3))
         return Command(
-            name, action, threshold, fa, frr, bool(over), Heads.from_bytes(heads, len(whose)), whose, examples, id
-        )
+            name, action, threshold, fa, frr, bool(over), Heads.from_bytes(heads, len(whose)), whose, examples, id,
+            negatives, rivals,
+        )  # fmt: skip
 
     def _add_example(self, example: Example, now: float) -> int:
         assert example.embeddings is not None
@@ -213,15 +215,16 @@ class Store:
             example, self.encoder, vectors.astype("<f4").tobytes(), len(vectors),
         )  # fmt: skip
 
-    def _add_trained(self, command: Command) -> int:
+    def _add_trained(self, command: Command, members: Sequence[tuple[int, ...]]) -> int:
         trained = self._run(
             "INSERT INTO trained (name, action, threshold, expected_fa_per_hour, expected_frr, over_budget, heads,"
             " speakers) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             command.name, command.action, command.threshold, command.expected_fa_per_hour, command.expected_frr,
             command.over_budget, command.heads.to_bytes(), json.dumps(command.speakers),
         )  # fmt: skip
-        for example in command.examples:
-            self._run("INSERT INTO trained_example VALUES (?, ?)", trained, example)
+        for role, part in enumerate(members):
+            for example in part:
+                self._run("INSERT INTO trained_example VALUES (?, ?, ?)", trained, example, role)
         return trained
 
     def _add_version(self, parent: int | None, change: str, now: float) -> int:

@@ -18,6 +18,7 @@ def as_before(folder: Path) -> None:
             prototypes = Heads.from_bytes(heads, len(json.loads(speakers))).weights
             database.execute("UPDATE trained SET heads = ? WHERE id = ?", (prototypes.tobytes(), id))
         for statement in (
+            "ALTER TABLE trained_example DROP COLUMN role",
             "ALTER TABLE embedding DROP COLUMN rows",
             "ALTER TABLE embedding RENAME COLUMN vectors TO vector",
             "ALTER TABLE trained RENAME COLUMN heads TO prototypes",

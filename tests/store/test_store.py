@@ -666,3 +666,35 @@ def test_owning_does_not_keep_a_command_from_reading_and_writing(folder: Path) -
     with closing(Store(folder, "encoder")) as store:
         assert names(learn(store, "lamp")) == ["lamp"]
     owner.release()
+
+
+def test_layout_2_gains_examples_of_what_a_command_is_not(store: Store, folder: Path) -> None:
+    before = digest(store, learn(store, "lamp"))
+    store.close()
+    sql(folder, "ALTER TABLE trained_example DROP COLUMN role")
+    sql(folder, "PRAGMA user_version = 2")
+    with closing(Store(folder, "encoder")) as later:
+        assert digest(later, later.knowledge()) == before
+        assert sql(folder, "PRAGMA user_version") == [(LAYOUT,)]
+
+
+def test_examples_of_what_a_command_is_not_are_kept_with_their_mark(store: Store) -> None:
+    lamp = learn(store, "lamp").commands[0]
+    learn(store, "night", 3)
+
+    def update(now: Knowledge) -> list[Command]:
+        taught = replace(lamp, id=None, negatives=(-1,), rivals=(4, 5, 6))
+        return [c for c in now.commands if c.name != "lamp"] + [taught]
+
+    now = store.write("lamp: told apart", update, examples(6, 1)).find("lamp")
+    assert now is not None
+    assert (now.examples, now.negatives, now.rivals) == ((1, 2, 3), (7,), (4, 5, 6))
+    forget(store, "night")
+    store.write("lamp: alone", lambda _: [replace(now, id=None, rivals=())])
+    store.erase("night")
+    left = store.knowledge().find("lamp")
+    assert left is not None
+    assert (left.examples, left.negatives, left.rivals) == ((1, 2, 3), (7,), ())
+    assert store.rollback(3).commands[0].rivals == (), "what was erased has left no trace in earlier versions"
+    store.prune(0)
+    assert len(store.examples([1, 2, 3, 7])) == 4

@@ -1,0 +1,165 @@
+"""What follows from examples: heads, thresholds and promises of all commands, and which of them sound alike.
+
+Every command is learned by itself, so that teaching one does not move the others. Two that sound alike are the
+exception: each is told apart from the other's examples, as from what was wrongly taken for it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import isclose
+
+import numpy as np
+
+from speakerd.config import Listening
+from speakerd.learning.calibration import TALK_HOURS, Scores, expected_scores, own_scores, promise
+from speakerd.recognition.head import Matrix, scores
+from speakerd.recognition.scoring import learned
+from speakerd.recognition.world import Genuine, World
+from speakerd.store.knowledge import Command, Example, Heads
+from speakerd.store.store import Store
+
+# The lead, in deviations of the usual score, under which two commands are close: of people's recordings "archie" and
+# "hey archie" are, "process" and "project", but not "archie" and "trick or treat" (3.1).
+CLOSE = 1.5
+# How far above what was wrongly taken for a command its threshold stays, in deviations of the usual score: the same
+# sound, cut a little differently, scores a little more.
+CLEAR = 0.25
+# What it may cost the scores of a command's own examples, in deviations, to be told apart: of people's recordings up
+# to 0.05 where the words differ, and 0.2 or more where they are the same.
+DEAR = 0.15
+REMEMBERED = 200  # commands of which what was derived from the same examples before is kept in memory
+
+UNTAUGHT = Heads(np.zeros((0, 0), np.float32), np.zeros(0, np.float32))
+Members = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """What is learned from a command's examples, before anything is promised. ``own`` is what each scores without
+    itself, ``expected`` what its next utterances should score; ``vectors`` (examples, dimension) are the examples in
+    the world's space, ``strangers`` (examples, 2) how near others come to them."""
+
+    heads: Heads
+    speakers: tuple[str | None, ...]
+    own: Scores
+    expected: float
+    vectors: Matrix
+    strangers: Matrix
+
+
+class Derivation:
+    """Examples that are not stored yet are given as ``new``: a negative number -1 - i stands for ``new[i]``."""
+
+    def __init__(self, store: Store, world: World) -> None:
+        self._store, self._world = store, world
+        self._remembered: dict[tuple[Members, Members, Members], _Learned] = {}
+
+    def derived(self, commands: list[Command], new: Sequence[Example], listening: Listening) -> list[Command]:
+        """Heads and promises of all commands. One that comes out as it was keeps its ``id``."""
+        share = listening.false_accepts_per_day / TALK_HOURS / max(1, len(commands))
+        alone = [self._learned(command, (), new) for command in commands]
+        return [
+            self._promised(*self._apart(command, one, [commands[i] for i in near], new), new, share, listening)
+            for command, one, near in zip(commands, alone, self._neighbours(commands, alone), strict=True)
+        ]
+
+    def confusable(self, command: Command, commands: Sequence[Command]) -> list[str]:
+        """Names of the commands that an utterance of this one might be taken for, or the other way round."""
+        near = self._neighbours(commands, [self._learned(one, (), ()) for one in commands])
+        return [
+            commands[i].name for one, of in zip(commands, near, strict=True) if one.name == command.name for i in of
+        ]
+
+    def usual(self, examples: int) -> Genuine:
+        """How utterances of commands with as many examples score."""
+        return self._world.genuine[min(examples, len(self._world.genuine)) - 1]
+
+    def accepted(self, command: Command, new: Sequence[Example] = ()) -> int:
+        """How many of its examples a command is told by."""
+        vectors = np.stack([rows[0] for rows in self._placed(command.examples, new)[0]])
+        reached = scores(command.heads, vectors, self._world.strangers(vectors)).max(axis=1)
+        return int((reached >= command.threshold).sum())
+
+    def examples(self, members: Sequence[int], new: Sequence[Example] = ()) -> list[Example]:
+        return [new[-1 - e] if e < 0 else self._store.examples([e])[0] for e in members]
+
+    def _apart(
+        self, command: Command, alone: _Learned, near: list[Command], new: Sequence[Example]
+    ) -> tuple[Command, _Learned]:
+        """A command told apart from those that sound like it; from one with the same words that cannot be done, and
+        both are left as they are."""
+        rivals = tuple(sorted(example for other in near for example in other.examples))
+        found = self._learned(command, rivals, new) if rivals and len(alone.own) else alone
+        if found is not alone and float(alone.own.mean() - found.own.mean()) > DEAR * self._deviation(command):
+            found = alone
+        rivals = rivals if found is not alone else ()
+        return (command if rivals == command.rivals else replace(command, rivals=rivals, id=None)), found
+
+    def _promised(
+        self, command: Command, found: _Learned, new: Sequence[Example], share: float, listening: Listening
+    ) -> Command:
+        heads, whose = (found.heads, found.speakers) if command.id is None else (command.heads, command.speakers)
+        floor = self._floor(heads, command, new)
+        kept = promise(self._world, heads, found.own, len(command.examples), share, listening.highest_frr, floor)
+        trained = replace(
+            command, threshold=kept.threshold, expected_fa_per_hour=kept.expected_fa_per_hour,
+            expected_frr=kept.expected_frr, over_budget=kept.over_budget, heads=heads, speakers=whose,
+        )  # fmt: skip
+        same = command.id is not None and isclose(trained.threshold, command.threshold, abs_tol=1e-6)
+        return trained if same else replace(trained, id=None)
+
+    def _floor(self, heads: Heads, command: Command, new: Sequence[Example]) -> float:
+        """The threshold under which the command would be heard again where it was not said."""
+        wrong = self._rows(command.negatives, new)
+        if not len(wrong):
+            return -np.inf
+        highest = float(scores(heads, wrong, self._world.strangers(wrong)).max())
+        return highest + CLEAR * self._deviation(command)
+
+    def _learned(self, command: Command, rivals: Members, new: Sequence[Example]) -> _Learned:
+        """Of stored examples it is remembered: every change of one command asks it of all, and it is most of the
+        work."""
+        key = command.examples, command.negatives, rivals
+        if key in self._remembered:
+            return self._remembered[key]
+        placed, speakers = self._placed(command.examples, new)
+        # of a command that sounds alike the examples themselves count, not what they were enlarged by
+        against = np.concatenate(
+            [self._rows(command.negatives, new), *(rows[:1] for rows in self._placed(rivals, new)[0])]
+        )
+        heads, whose = learned(self._world, placed, speakers, against)
+        own = own_scores(self._world, placed, speakers, against)
+        vectors = np.stack([rows[0] for rows in placed])
+        expected = expected_scores(self._world, own, len(placed)).mean
+        found = _Learned(heads, whose, own, expected, vectors, self._world.strangers(vectors))
+        if min(sum(key, ())) >= 0:
+            if len(self._remembered) > REMEMBERED:
+                self._remembered.clear()
+            self._remembered[key] = found
+        return found
+
+    def _deviation(self, command: Command) -> float:
+        return self.usual(len(command.examples)).deviation
+
+    def _neighbours(self, commands: Sequence[Command], alone: Sequence[_Learned]) -> list[list[int]]:
+        """For each command the places of those that sound like it: of either, utterances are expected to score little
+        more than they score as the other."""
+        many = len(commands)
+        leads = np.full((many, many), np.inf)
+        for j, other in enumerate(alone):
+            for i, one in enumerate(alone):
+                if i != j:
+                    as_other = scores(other.heads, one.vectors, one.strangers).max(axis=1)
+                    leads[i, j] = one.expected - float(as_other.mean())
+        deviations = np.array([self._deviation(command) for command in commands])
+        close = np.minimum(leads, leads.T) < CLOSE * np.maximum.outer(deviations, deviations)
+        return [[int(i) for i in np.flatnonzero(row)] for row in close]
+
+    def _rows(self, members: Sequence[int], new: Sequence[Example]) -> Matrix:
+        nothing = np.zeros((0, len(self._world.mean)), np.float32)
+        return np.concatenate([nothing, *self._placed(members, new)[0]])
+
+    def _placed(self, members: Sequence[int], new: Sequence[Example]) -> tuple[list[Matrix], list[str | None]]:
+        """Examples and their variants in the world's space, (1 + variants, dimension) each, and who said them."""
+        known = [example for example in self.examples(members, new) if example.embeddings is not None]
+        return [self._world.place(e.embeddings) for e in known if e.embeddings is not None], [e.speaker for e in known]

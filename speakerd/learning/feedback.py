@@ -1,0 +1,105 @@
+"""What people say of a detection: that was wrong, that was right, I meant something else.
+
+Each becomes an example that is kept, and a version that can be undone: of what a command is not, or of what it is.
+"""
+
+import logging
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from speakerd.audio.features import SAMPLE_RATE
+from speakerd.errors import SpeakerdError
+from speakerd.events import Detection
+from speakerd.learning.household import EnrolmentError, Household
+from speakerd.listening.journal import Heard, Journal, JournalError, Mark
+from speakerd.store.knowledge import Example, same_name
+
+log = logging.getLogger(__name__)
+
+SPOKEN = "speakerd:wrong"  # the action of a command that means "that was wrong"
+WITHIN = 30.0  # seconds after a detection in which somebody who names none speaks of it
+
+
+class Feedback:
+    """Safe to use from several threads. An ``id`` may be any in the journal; None is the last detection."""
+
+    def __init__(self, household: Household, journal: Journal) -> None:
+        self._household, self._journal = household, journal
+
+    def spoken(self, detection: Detection) -> None:
+        """Somebody said "that was wrong", which is a command itself: it is about the one before. Logs what came of
+        it."""
+        self._journal.mark(detection.id, Mark.ABOUT)
+        try:
+            log.info("corrected: %s", self.wrong())
+        except SpeakerdError as error:
+            log.warning("'%s': %s", detection.command, error)
+
+    def wrong(self, id: str | None = None, meant: str | None = None) -> str:
+        """It was not that command, which is told apart from it from now on; it was ``meant``, and becomes an example of
+        that.
+
+        Returns:
+            What was changed, in words.
+
+        Raises:
+            JournalError: there is no such detection, or it was corrected before.
+            EnrolmentError: it cannot be learned from; nothing was changed.
+        """
+        heard = self._spoken_of(id)
+        name = heard.detection.command
+        if not heard.detection.accepted and meant is None:
+            raise EnrolmentError(f"{name} was not accepted, so there is nothing to correct; say what was meant")
+        if meant is not None and same_name(name, meant) and heard.detection.accepted:
+            raise EnrolmentError(f"{name} is what was heard; `speakerd right` confirms that")
+        wrong = name if heard.detection.accepted else None
+        examples = [self._negative(heard)] if wrong else []
+        examples += [self._positive(heard)] if meant is not None else []
+        said = f"{wrong}: was not said at {_when(heard)}" if wrong else ""
+        said += f"{'; ' if wrong else ''}{meant}: was said at {_when(heard)}" if meant is not None else ""
+        self._household.correct(said, wrong, meant, examples)
+        self._journal.mark(heard.id, Mark.WRONG if wrong else Mark.RIGHT)
+        return said
+
+    def right(self, id: str | None = None) -> str:
+        """It was that command, and becomes an example of it.
+
+        Returns, Raises:
+            as :meth:`wrong`.
+        """
+        heard = self._spoken_of(id)
+        name = heard.detection.command
+        said = f"{name}: was said at {_when(heard)}"
+        self._household.correct(said, None, name, [self._positive(heard)])
+        self._journal.mark(heard.id, Mark.RIGHT)
+        return said
+
+    def _spoken_of(self, id: str | None) -> Heard:
+        if id is not None:
+            return self._journal.find(id)
+        heard = self._journal.last(WITHIN, accepted=True)
+        if heard.mark in (Mark.WRONG, Mark.RIGHT):
+            raise JournalError(
+                f"of {heard.detection.command} at {_when(heard)} this was said before; name it by its id"
+            )
+        return heard
+
+    def _negative(self, heard: Heard) -> Example:
+        """With the embedding that was taken for the command, beside those of what is heard in its sound."""
+        example = self._positive(heard)
+        assert example.embeddings is not None
+        return replace(example, embeddings=np.concatenate([heard.evidence.embedding[None], example.embeddings]))
+
+    def _positive(self, heard: Heard) -> Example:
+        source, who = f"heard at {_when(heard)}", heard.detection.speaker
+        utterance = self._journal.sound(heard.id)
+        if utterance is not None:
+            return self._household.example(utterance, source, who)
+        length = round((heard.detection.time - heard.detection.start) * SAMPLE_RATE)
+        return Example(heard.evidence.embedding[None], source, 0, length, who)
+
+
+def _when(heard: Heard) -> str:
+    return time.strftime("%H:%M:%S on %Y-%m-%d", time.localtime(heard.detection.at))
