@@ -12,6 +12,7 @@ from speakerd import __version__
 from speakerd.audio.condition import Condition, Watched
 from speakerd.audio.sources import Source
 from speakerd.config import Config, load
+from speakerd.control.examination import examined
 from speakerd.control.service import Service
 from speakerd.control.socket import Server
 from speakerd.errors import SpeakerdError
@@ -69,6 +70,8 @@ class Daemon:
             self._status,
         )  # fmt: skip
         self._outputs = self._open_outputs(self.config)
+        self._service.config_path, self._service.reload = config_path, self.reload
+        self._service.examine = lambda: examined(state, config_path)
         self._household.changed = self._spotter_knows
         self._tell_unmet()
         self._server = Server(socket, self._service)

@@ -8,6 +8,7 @@ import pytest
 
 PACKAGES = {
     "arecord": "alsa-utils",
+    "chromedriver": "chromium-driver",
     "espeak-ng": "espeak-ng",
     "mpd": "mpd",
     "pulseaudio": "pulseaudio",

@@ -33,6 +33,7 @@ __all__ = [
     "Requirement",
     "ShellAction",
     "WebhookAction",
+    "file_to_change",
     "load",
     "where",
 ]
@@ -66,6 +67,11 @@ def where(path: Path | None, key: str) -> str:
     except ConfigError:
         line = None
     return f"{file}:{line}" if line else str(file)
+
+
+def file_to_change(path: Path | None) -> Path:
+    """Where a changed setting belongs: the file that is in use, else the user's own. ``path`` as for :func:`load`."""
+    return path or _usual_file() or next(_usual_files())
 
 
 def _usual_file() -> Path | None:

@@ -89,6 +89,21 @@ class Discard(_Request, frozen=True):
     example: Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
+class Settings(_Request, frozen=True):
+    """The settings that are safe to change, as they stand in the file."""
+
+
+class Change(_Request, frozen=True):
+    """Change such a setting, in the file; it is in use a moment later."""
+
+    key: str
+    value: bool | int | float
+
+
+class Doctor(_Request, frozen=True):
+    """What `speakerd doctor` finds."""
+
+
 class Watch(_Request, frozen=True):
     """Every detection from now on, until the client hangs up. ``all``: the rejected ones too. ``level``: also, five
     times a second, what the microphone hears, and which version of the knowledge is in use."""
@@ -147,8 +162,8 @@ class Sound(_Request, frozen=True):
 
 
 Request = (
-    Enroll | Teach | Forget | Rename | History | Undo | Rollback | Known | Watch | Status | Mute | Unmute | Playing
-    | Why | Wrong | Right | Sound | Commands | Discard
+    Enroll | Teach | Forget | Rename | History | Undo | Rollback | Known | Watch | Status | Mute | Unmute
+    | Playing | Why | Wrong | Right | Sound | Commands | Discard | Settings | Change | Doctor
 )  # fmt: skip
 
 

@@ -7,16 +7,21 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from speakerd.audio.files import AudioFileError, read_audio, to_flac
+from speakerd.config import file_to_change, load
+from speakerd.config.editing import adjustable, change
 from speakerd.config.settings import Gate
 from speakerd.control.messages import (
+    Change,
     Commands,
     Discard,
+    Doctor,
     Done,
     Enroll,
     Failed,
@@ -32,6 +37,7 @@ from speakerd.control.messages import (
     Request,
     Right,
     Rollback,
+    Settings,
     Snapshot,
     Sound,
     Status,
@@ -74,6 +80,10 @@ class Service:
         self.feedback = Feedback(household, journal)
         self._watchers: list[queue.Queue[Detection]] = []
         self._lesson = threading.Lock()
+        # A daemon has better ones.
+        self.config_path: Path | None = None
+        self.reload: Callable[[], None] = lambda: None
+        self.examine: Callable[[], Items] = lambda: iter(())
 
     def ask(self, request: Request) -> Items:
         """Do what is asked, giving items as they come.
@@ -117,6 +127,15 @@ class Service:
                 yield from self._why(id, everything)
             case Commands():
                 yield from overview(self._household, self._journal)
+            case Settings():
+                file = file_to_change(self.config_path)
+                yield {"file": str(file), "settings": adjustable(load(self.config_path))}
+            case Change(key, value):
+                change(file_to_change(self.config_path), key, value)
+                self.reload()
+                yield {"key": key, "value": value}
+            case Doctor():
+                yield from self.examine()
             case Discard(example):
                 yield summary(self._household.discard(example))
             case Wrong(id, meant):

@@ -1,6 +1,6 @@
 // History, settings, doctor.
 
-import { $, button, called, day, element, question, tell, trying } from "./building.js";
+import { $, button, called, count, day, element, question, tell, trying } from "./building.js";
 import { ask } from "./speaking.js";
 
 // -- history
@@ -63,9 +63,13 @@ function setting(one) {
 
 export async function drawDoctor() {
   $("examine").onclick = () => trying(drawDoctor, $("examine"));
+  tell("The doctor looks at everything…");
+  const findings = await ask("doctor");
+  const faults = findings.filter((finding) => finding.good === false).length;
+  tell(faults ? `${count(faults, "fault")} found.` : "No faults found.");
   const marks = new Map([[true, ["good", "good"]], [false, ["bad", "fault"]], [null, ["soft", ""]]]);
   $("findings").replaceChildren(
-    ...(await ask("doctor")).map((finding) => {
+    ...findings.map((finding) => {
       const [style, word] = marks.get(finding.good);
       return element(
         "li",

@@ -26,8 +26,10 @@ function shown() {
 function show(moved = true) {
   for (const name of Object.keys(views)) $(name).hidden = name !== shown();
   for (const link of $("views").querySelectorAll("a")) {
-    if (link.hash === `#${shown()}`) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.hash === `#${shown()}`) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "center" });
+    } else link.removeAttribute("aria-current");
   }
   if (moved) $("main").focus({ preventScroll: true });
   return trying(views[shown()]);
