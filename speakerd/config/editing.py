@@ -59,7 +59,9 @@ def change(file: Path, key: str, value: bool | int | float) -> None:
         text = file.read_text(encoding="utf-8") if file.exists() else ""
         changed = with_setting(text, key, value)
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, prefix=".speakerd-", delete=False) as new:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=file.parent, prefix=".speakerd-", delete=False
+        ) as new:
             new.write(changed)
             new.flush()
             os.fsync(new.fileno())
