@@ -75,6 +75,12 @@ def home_automation() -> Iterator[tuple[str, list[dict[str, Any]]]]:
         server.server_close()
 
 
+def resident(running: Speaker) -> int:
+    """Its memory in kB."""
+    status = Path(f"/proc/{running.process.pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+
+
 def settings(path: Path, **sections: Any) -> Path:
     path.write_text(yaml.safe_dump(sections, allow_unicode=True))
     return path
@@ -355,12 +361,11 @@ def test_needs_nothing_that_is_not_used(tmp_path: Path) -> None:
         assert watching.next() is not None
         running.reload()
         maps = Path(f"/proc/{running.process.pid}/maps").read_text()
-        status = Path(f"/proc/{running.process.pid}/status").read_text()
+        memory = resident(running)
         assert running.stop() == 0
     assert "onnxruntime" in maps
     assert "torch" not in maps
-    resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
-    assert resident < 115_000
+    assert memory < 115_000
     imported = {
         line.rsplit("|", 1)[1].strip() for line in running.log().splitlines() if line.startswith("import time:")
     }
@@ -489,11 +494,13 @@ def test_a_reload_switches_the_page_on_and_off(tmp_path: Path) -> None:
     config = settings(tmp_path / "speakerd.yaml")
     with speaker(tmp_path, "--config", config) as running:
         assert running.ask(Status())[0]["page"] is None
+        before = resident(running)
         settings(config, http={"enabled": True, "port": 0})
         running.reload()
         page = running.ask(Status())[0]["page"]
         with urllib.request.urlopen(page, timeout=10) as answer:
             assert b"speakerd" in answer.read()
+        assert resident(running) < before + 20_000, "it takes 12 MB"
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             settings(config, http={"enabled": True, "port": port})

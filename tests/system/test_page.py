@@ -91,6 +91,9 @@ def test_somebody_teaches_a_command_and_sees_it_recognised(browser: Browser, hou
     assert browser.texts("#detections td")[0] == "Guten Abend"
     assert "is enough" in browser.find("#detections p").text
     browser.press("Play", "#detections")
+    browser.press("That was right", "#detections")
+    browser.until(lambda: "Undo, in the history" in browser.find("#told").text, "it does not learn from it")
+    assert names(house)["Guten Abend"] == 4
 
 
 def test_somebody_teaches_by_the_phone_a_name_that_means_no_good(browser: Browser, house: Speaker) -> None:

@@ -53,7 +53,7 @@ export function question(words, { name = null, also = null, yes = "Yes" } = {}) 
   $("asked").hidden = name === null;
   $("asked").querySelector("span").textContent = name?.label ?? "";
   input.value = name?.value ?? "";
-  input.required = name !== null;
+  input.required = name?.needed ?? name !== null;
   $("also").hidden = also === null;
   $("also").querySelector("span").textContent = also ?? "";
   box.checked = false;

@@ -131,8 +131,9 @@ function chart(all) {
     }),
   );
   const names = all.map((command) => {
-    const [x, y] = middles.get(command.command);
-    const label = drawn("text", { x, y: y - 12, "text-anchor": "middle" });
+    const [x] = middles.get(command.command);
+    const y = Math.min(...command.kept.map((kept) => place(kept)[1])) - 12;
+    const label = drawn("text", { x, y, "text-anchor": "middle" });
     label.textContent = command.command.length > 24 ? `${[...command.command].slice(0, 22).join("")}…` : command.command;
     return label;
   });

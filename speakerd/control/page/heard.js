@@ -1,15 +1,13 @@
 // What was heard, as it comes, and why.
 
-import { $, button, called, clock, element, tell, trying } from "./building.js";
+import { $, button, called, clock, element, question, tell, trying } from "./building.js";
 import { ask } from "./speaking.js";
 import { player } from "./sound.js";
 
 const MOST = 100; // on the page; the speaker keeps more
-let requests = new Set();
 
-export function begin(known) {
-  requests = known;
-  $("rejected").addEventListener("change", drawHeard);
+export function begin() {
+  $("rejected").addEventListener("change", () => trying(drawHeard));
 }
 
 export async function drawHeard() {
@@ -52,18 +50,25 @@ function card(item, at) {
   );
 }
 
-/** What a person may say of it; each is there when the speaker knows the request. */
+/** What a person may say of it; the speaker learns from that. */
 function verdicts(item) {
-  const all = item.accepted ? [["wrong", "That was wrong"], ["right", "That was right"]] : [];
-  return all
-    .filter(([request]) => requests.has(request))
-    .map(([request, label]) =>
-      button(label, async () => {
-        await ask(request, { id: item.id });
-        tell("Learned from it.");
-        await drawHeard();
-      }, { class: "quiet" }),
-    );
+  if (item.mark) return [];
+  const right = button(item.accepted ? "That was right" : "I did say that", () => learn("right", { id: item.id }), { class: "quiet" });
+  return item.accepted ? [button("That was wrong", () => wrong(item), { class: "quiet" }), right] : [right];
+}
+
+async function wrong(item) {
+  const answer = await question(["It was not ", called(item.command), ". The speaker learns to tell it apart."], {
+    name: { label: "What was said instead, if it is a command", value: "", needed: false },
+    yes: "It was wrong",
+  });
+  if (answer) await learn("wrong", { id: item.id, meant: answer.name.trim() || null });
+}
+
+async function learn(verdict, what) {
+  const [{ change }] = await ask(verdict, what);
+  tell(change, ". Undo, in the history, takes it back.");
+  await drawHeard();
 }
 
 async function explain(id, why, more) {

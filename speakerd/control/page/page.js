@@ -104,9 +104,6 @@ async function begin() {
   }
   const requests = await known();
   $("ear").hidden = $("views").hidden = false;
-  for (const link of $("views").querySelectorAll("a")) {
-    link.hidden = link.hash.slice(1) in { settings: 1, doctor: 1 } && !requests.has(link.hash.slice(1));
-  }
   $("logout").hidden = !requests.has("login");
   $("logout").addEventListener("click", () => trying(async () => {
     await ask("logout");
@@ -114,7 +111,7 @@ async function begin() {
   }));
   $("mute").addEventListener("click", () => trying(changeMute, $("mute")));
   mute(status.muted);
-  beginHeard(requests);
+  beginHeard();
   beginTeaching();
   addEventListener("hashchange", show);
   show(false);
