@@ -197,6 +197,7 @@ class Daemon:
                 self._mouth.beep()
         else:
             self._rejected += 1
+            self._outputs.send(detection)
             if heard.accepted:
                 log.info("'%s' was turned away [%s]: %s", detection.command, detection.id, detection.rule)
             log.debug("not accepted: %s", detection)

@@ -72,6 +72,16 @@ class Evidence:
     room: float
     utterance: Utterance | None = None
 
+    def too_close(self, command: str, lead: float) -> str | None:
+        """Another command that is accepted, too, and scores within ``lead`` of ``command``."""
+        score = self.scores[self.names.index(command)]
+        rivals = [
+            (float(self.scores[i]), name)
+            for i, name in enumerate(self.names)
+            if name != command and self.scores[i] >= self.thresholds[i] and abs(self.scores[i] - score) < lead
+        ]
+        return max(rivals)[1] if rivals else None
+
     def next_after(self, command: str) -> tuple[str, float] | None:
         """The command that came nearest to its threshold beside ``command``, and its score."""
         margins = np.where(np.array([name == command for name in self.names]), -np.inf, self.scores - self.thresholds)
@@ -100,3 +110,10 @@ class Detection:
     action: str | None = None
     evidence: Evidence | None = field(default=None, repr=False, compare=False)
     rule: str | None = None
+
+
+@dataclass(frozen=True)
+class Ambiguous(Detection):
+    """It was ``command`` or ``other``, and too close to call: never ``accepted``, so that nothing is done."""
+
+    other: str = ""

@@ -65,6 +65,8 @@ def example(session: Session, number: int, file: Path | None) -> None:
 def _line(item: dict[str, Any]) -> str:
     when = time.strftime("%H:%M:%S", time.localtime(item["at"]))
     mark = f"  ({item['mark']})" if item["mark"] else ""
+    if item["mark"] == "offered":
+        mark = "  (said again and heard then: `speakerd right` with its id makes it an example)"
     return f"{item['id']}  {when}  {item['command']}  {item['rule']}{mark}"
 
 

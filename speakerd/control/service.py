@@ -52,7 +52,7 @@ from speakerd.control.messages import (
 from speakerd.control.overview import overview
 from speakerd.control.reasons import reasons
 from speakerd.errors import SpeakerdError
-from speakerd.events import Detection, Samples, Waiting
+from speakerd.events import Ambiguous, Detection, Samples, Waiting
 from speakerd.learning.feedback import SPOKEN, Feedback
 from speakerd.learning.household import Household
 from speakerd.learning.lesson import LessonError, Level, Prompt, lesson
@@ -271,7 +271,7 @@ def shown(detection: Detection) -> dict[str, Any]:
         "accepted": detection.accepted,
         "speaker": detection.speaker,
         "rule": detection.rule,
-    }
+    } | ({"ambiguous_with": detection.other} if isinstance(detection, Ambiguous) else {})
 
 
 ENOUGH = 3  # examples below which expectations are guesses

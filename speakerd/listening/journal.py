@@ -20,6 +20,7 @@ from speakerd.events import Detection, Evidence, Utterance
 DAY = 86400.0  # seconds
 MOST = 1000  # detections and near misses
 FAR = 20  # others: somebody may want to know why nothing happened
+AGAIN = 8.0  # seconds after a near miss in which somebody who was not heard says it again
 SOUND_SECONDS = 600.0
 SOUND_BYTES = 4_000_000  # some forty utterances, 16 bits a sample
 
@@ -78,6 +79,8 @@ class Journal:
             self._names = evidence.names
             slim = replace(evidence, utterance=None)
             detection = replace(detection, evidence=slim)
+            if detection.accepted:
+                self._offer(detection)
             near = detection.accepted or detection.score >= detection.threshold - self._near
             (self._kept if near else self._far).append(Heard(detection, slim, rule or _by_score(detection)))
             if near and evidence.utterance is not None:
@@ -128,6 +131,19 @@ class Journal:
                 for i, heard in enumerate(entries):
                     if heard.id == id:
                         entries[i] = replace(heard, mark=mark)
+
+    def _offer(self, detection: Detection) -> None:
+        """Of what was nearly the same command just before, the best may be an example of it: somebody said it again."""
+        before = [
+            (heard.detection.score, i)
+            for i, heard in enumerate(self._kept)
+            if heard.detection.command == detection.command
+            and not heard.detection.accepted
+            and 0 <= detection.at - heard.detection.at <= AGAIN
+        ]
+        if before:
+            _, place = max(before)
+            self._kept[place] = replace(self._kept[place], mark=self._kept[place].mark or Mark.OFFERED)
 
     def _let_go(self) -> None:
         now = self._clock()

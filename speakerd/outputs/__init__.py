@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from speakerd.config import Outputs as Settings
 from speakerd.config import ShellAction, WebhookAction
-from speakerd.events import Detection
+from speakerd.events import Ambiguous, Detection
 from speakerd.outputs.lane import Lane
 from speakerd.outputs.lines import JsonLines, write_log
 from speakerd.outputs.shell import Shell
@@ -34,7 +34,10 @@ class Outputs:
             self._on.setdefault(name_key(command), []).extend(names)
 
     def send(self, detection: Detection) -> None:
-        """Hand an accepted detection to every output and action that it is for; returns at once."""
+        """Hand an accepted detection to every output and action that it is for; returns at once. One that was too close
+        to call sets nothing off."""
+        if isinstance(detection, Ambiguous) and self._json is not None:
+            self._json.submit(detection)
         if not detection.accepted:
             return
         if self._log:

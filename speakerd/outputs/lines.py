@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from speakerd.events import Detection
+from speakerd.events import Ambiguous, Detection
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def record(detection: Detection) -> dict[str, Any]:
         "action": detection.action,
         "threshold": detection.threshold,
         "rule": detection.rule,
-    }
+    } | ({"ambiguous_with": detection.other} if isinstance(detection, Ambiguous) else {})
 
 
 def write_log(detection: Detection) -> None:

@@ -311,6 +311,42 @@ def test_phrases_of_people_that_share_a_word_are_confusable(household: Household
     assert household.enroll("hey Archie", people("hey_archie", 4))[2] == ["Archie"]
 
 
+def test_only_commands_that_sound_alike_are_told_apart(mind: Mind, household: Household, open_state: Open) -> None:
+    household.enroll("archie", people("archie", 4))
+    household.enroll("goodnight", people("goodnight", 3))
+    before = heads(household)
+    household.enroll("hey archie", people("hey_archie", 4))
+    archie, hey = known(household, "archie"), known(household, "hey archie")
+    assert archie.rivals == hey.examples
+    assert hey.rivals in (archie.examples, ()), "where it would cost too much, it is left"
+    after = heads(household)
+    assert after["goodnight"] == before["goodnight"] and known(household, "goodnight").rivals == ()
+    assert after["archie"] != before["archie"]
+    household.forget("hey archie")
+    assert heads(household) == heads(open_state()) == before, "it is as if the other had never been there"
+    household.undo()
+    assert heads(household) == after
+
+
+def test_telling_apart_widens_the_lead(mind: Mind, household: Household) -> None:
+    words = ("archie", "hey_archie")
+    spoken = {word: people(word, 18) for word in words}
+    leads = []
+    for word, other in (words, words[::-1]):
+        household.enroll(word, spoken[word][:4])
+        alone = household.knowledge.commands
+        household.enroll(other, spoken[other][:4])
+        together = household.knowledge.commands
+        household.forget(word)
+        household.forget(other)
+        heard = [mind.encoder.embed(take.utterance) for take in spoken[other][4:] if take.utterance is not None]
+        for commands in (alone, together):
+            scored = [Matcher(mind.world, commands).match(vector) for vector in heard]
+            leads.append(np.mean([match.scores[word] for match in scored if match is not None]))
+    assert leads[1] < leads[0] - 0.02, "the other's words score less as the one"
+    assert leads[3] < leads[2] + 1e-4
+
+
 # -- forgetting, renaming
 
 

@@ -143,3 +143,18 @@ def test_marks_and_rules_are_told(journal: Journal, clock: Clock) -> None:
     ]
     journal.mark("a", Mark.WRONG)
     assert (journal.find("a").mark, journal.find("b").mark) == (Mark.WRONG, None)
+
+
+def test_near_miss_that_is_said_again_and_heard_is_offered(journal: Journal, clock: Clock) -> None:
+    for id, score, seconds in (("long ago", 0.5, 60), ("first", 0.3, 2), ("second", 0.4, 2), ("heard", 0.9, 1)):
+        journal.note(event(clock, id, score))
+        clock.now += seconds
+    marks = {heard.id: heard.mark for heard in journal.entries()}
+    assert marks == {"long ago": None, "first": None, "second": Mark.OFFERED, "heard": None}
+
+
+def test_another_command_offers_nothing(journal: Journal, clock: Clock) -> None:
+    journal.note(event(clock, "near", 0.4))
+    clock.now += 2
+    journal.note(replace(event(clock, "other"), command="night"))
+    assert journal.find("near").mark is None

@@ -1,9 +1,11 @@
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from speakerd.config import Config, Listening, Requirement
-from speakerd.events import Detection, Samples
+from speakerd.events import Ambiguous, Detection, Evidence, Samples
 from speakerd.house import Mind
 from speakerd.learning.takes import judge_recording
 from speakerd.listening.loop import Loop
@@ -142,3 +144,51 @@ def test_what_the_speaker_plays_is_less_often_taken_for_a_command(house: House) 
     assert len(loud) < len(quiet)
     assert {one.start for one in loud} < {one.start for one in quiet}
     assert loud[-1].command == "joke", "what is sure enough is heard all the same"
+
+
+# -- too close to call
+
+
+def scored(lamp: float, night: float) -> Detection:
+    names = ("lamp", "night")
+    scores, thresholds = np.array([lamp, night], np.float32), np.array([0.3, 0.5], np.float32)
+    best = int((scores - thresholds).argmax())
+    evidence = Evidence(names, scores, thresholds, np.zeros(4, np.float32), -30.0, -60.0)
+    score, threshold = float(scores[best]), float(thresholds[best])
+    return Detection("x", 1, 0, names[best], score, threshold, score >= threshold, None, 0.0, "do", evidence)
+
+
+@pytest.mark.parametrize(
+    ("lamp", "night", "other"),
+    [
+        (0.7, 0.65, "night"),
+        (0.55, 0.52, "night"),
+        (0.7, 0.4, None),
+        (0.9, 0.6, None),
+        (0.6, 0.7, "night"),
+        (0.2, 0.1, None),
+    ],
+)
+def test_two_that_are_both_accepted_and_close_set_nothing_off(lamp: float, night: float, other: str | None) -> None:
+    detection = scored(lamp, night)
+    judged = Policy(Listening(), PlayingSwitch()).judge(detection)
+    if other is None:
+        assert judged is detection
+    else:
+        assert isinstance(judged, Ambiguous)
+        assert {judged.command, judged.other} == {"lamp", "night"}
+        assert not judged.accepted
+        assert judged.rule == f"too close to call: '{judged.command}' or '{judged.other}'"
+        assert (judged.id, judged.evidence) == (detection.id, detection.evidence)
+
+
+def test_what_is_taught_twice_is_too_close_to_call(mind: Mind, tmp_path: Path) -> None:
+    household = mind.household(tmp_path / "state", Config())
+    takes = [judge_recording("clip", said(0.5, clip, 0.5), Config().gate) for clip in clips("goodnight", 3)]
+    household.enroll("one", takes)
+    household.enroll("two", takes)
+    spotter, found = Spotter(mind.encoder, mind.world, Config().gate, household.knowledge), list[Detection]()
+    policy = Policy(Listening(), PlayingSwitch())
+    Loop(Recording(said(1, clips("goodnight", 1)[0], 1)), spotter).run(lambda one: found.append(policy.judge(one)))
+    assert [sorted([one.command, one.other]) for one in found if isinstance(one, Ambiguous)] == [["one", "two"]]
+    assert not any(one.accepted for one in found)

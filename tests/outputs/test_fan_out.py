@@ -1,5 +1,6 @@
 """Which outputs and actions a detection goes to, and that none of them is waited for."""
 
+import dataclasses
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ import pytest
 
 from speakerd.config import Outputs as Settings
 from speakerd.config import ShellAction
+from speakerd.events import Ambiguous
 from speakerd.outputs import Outputs
 
 
@@ -56,6 +58,16 @@ def test_what_was_turned_away_goes_nowhere(heard, touching, tmp_path, caplog):
     outputs.close(10)
     assert ran(tmp_path) == {}
     assert not caplog.records
+
+
+def test_what_was_too_close_to_call_is_told_and_sets_nothing_off(heard, touching, tmp_path):
+    outputs = Outputs(Settings(json=str(tmp_path / "json"), actions={"a": touching("a")}, on={"*": ["a"]}))
+    outputs.send(Ambiguous(**dataclasses.asdict(heard(accepted=False, action="a")), other="Küche dunkel"))
+    outputs.close(10)
+    line = json.loads((tmp_path / "json").read_text())
+    (tmp_path / "json").unlink()
+    assert (line["command"], line["ambiguous_with"], line["accepted"]) == ("Küche hell 💡", "Küche dunkel", False)
+    assert ran(tmp_path) == {}
 
 
 def test_the_log_can_be_turned_off(heard, caplog):
