@@ -13,12 +13,13 @@ from speakerd.audio.condition import Condition, Watched
 from speakerd.audio.sources import Source
 from speakerd.config import Config, load
 from speakerd.control.examination import examined
+from speakerd.control.messages import Lesson
 from speakerd.control.service import Service
 from speakerd.control.socket import Server
 from speakerd.errors import SpeakerdError
-from speakerd.events import Detection
+from speakerd.events import LEARN, STOP, WRONG, Detection
 from speakerd.house import Mind
-from speakerd.learning.feedback import SPOKEN
+from speakerd.learning.spoken import first_phrases_missing
 from speakerd.listening.journal import Journal
 from speakerd.listening.loop import Loop
 from speakerd.listening.mute import Muted
@@ -31,6 +32,7 @@ from speakerd.store.store import Ownership
 
 if TYPE_CHECKING:
     from speakerd.control.http import Site
+    from speakerd.speaking.button import Button
     from speakerd.speaking.mouth import Mouth
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,8 @@ class Daemon:
         self._stopping = self._reloading = False
         self._over = threading.Event()
         self._unmet: set[str] = set()
+        self._mouth: Mouth | None = None
+        self._button: Button | None = None
         self._begin_listening()
         self._journal = Journal(self._mind.world.genuine[-1].deviation)
         self._service = Service(
@@ -73,6 +77,7 @@ class Daemon:
         self._service.config_path, self._service.reload = config_path, self.reload
         self._service.examine = lambda: examined(state, config_path)
         self._household.changed = self._spotter_knows
+        self._begin_speaking()
         self._tell_unmet()
         self._server = Server(socket, self._service)
         self._site: Site | None = None
@@ -85,6 +90,7 @@ class Daemon:
             signal.signal(number, lambda *_: self.stop())
         signal.signal(signal.SIGHUP, lambda *_: self.reload())
         threading.Thread(target=self._prune_daily, name="prune", daemon=True).start()
+        self._introduce()
         known = len(self._household.knowledge.commands)
         log.info("listening for %d command%s", known, "" if known == 1 else "s")
         notify("READY=1", f"STATUS=listening for {known} commands")
@@ -105,6 +111,8 @@ class Daemon:
 
     def stop(self) -> None:
         self._stopping = True
+        if self._mouth is not None:
+            self._mouth.hush()
         self._source.close()
 
     def reload(self) -> None:
@@ -112,7 +120,9 @@ class Daemon:
         self._source.close()
 
     def _open_outputs(self, config: Config) -> Outputs:
-        return Outputs(config.outputs, {SPOKEN: self._service.feedback.spoken})
+        # STOP is heard by the lesson itself: while one goes on, no command fires.
+        built_in = {LEARN: lambda _: self._lesson(), STOP: lambda _: None, WRONG: self._service.feedback.spoken}
+        return Outputs(config.outputs, built_in)
 
     def _begin_listening(self) -> None:
         self._mouth = _mouth(self.config)
@@ -142,6 +152,37 @@ class Daemon:
             except SpeakerdError as error:
                 self._page = str(error)
                 log.error("the page is not served: %s", error)
+
+    def _begin_speaking(self) -> None:
+        self._service.lessons.voice = self._mouth
+        if self._button is not None:
+            self._button.close()
+        self._button = _button(self.config, self._pressed)
+
+    def _introduce(self) -> None:
+        """Where nothing is known, or only half of the first phrases, ask for them as soon as there is sound."""
+        if self._mouth is not None and first_phrases_missing(self._household.knowledge):
+            self._lesson(self._mouth.ready)
+
+    def _pressed(self) -> None:
+        """The button: end the lesson that is going on, else begin one."""
+        if not self._service.lessons.stop():
+            self._lesson()
+
+    def _lesson(self, ready: Callable[[], bool] = lambda: True) -> None:
+        """Begin a spoken lesson beside the loop."""
+
+        def give() -> None:
+            while not self._loop.frames and not self._over.wait(0.2):
+                pass
+            try:
+                if ready():
+                    for _ in self._service.ask(Lesson()):
+                        pass
+            except SpeakerdError as error:
+                log.info("the lesson ended: %s", error)
+
+        threading.Thread(target=give, name="lesson", daemon=True).start()
 
     def _spotter_knows(self) -> None:
         self._spotter.know(self._household.knowledge)
@@ -175,6 +216,8 @@ class Daemon:
             self._service.takes = config.enrolment.takes
             log.info("configuration read again")
         self._begin_listening()
+        self._begin_speaking()
+        self._introduce()
         self._tell_unmet()
         notify("READY=1")
 
@@ -220,6 +263,18 @@ class Daemon:
             "rejected": self._rejected,
             "page": self._page,
         }
+
+
+def _button(config: Config, pressed: Callable[[], None]) -> "Button | None":
+    if not config.speaking.enabled or config.speaking.button is None:
+        return None
+    from speakerd.speaking.button import Button, ButtonError
+
+    try:
+        return Button(config.speaking.button, pressed)
+    except ButtonError as error:
+        log.error("no button: %s", error)
+        return None
 
 
 def _mouth(config: Config) -> "Mouth | None":

@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 Samples = NDArray[np.float32]
 Embedding = NDArray[np.float32]
 
+# Actions that speakerd does itself; a command is taught with one as with any other (`--action speakerd:learn`).
+LEARN, STOP = "speakerd:learn", "speakerd:stop"  # begin a spoken lesson; end the one that is going on
+WRONG = "speakerd:wrong"  # the last detection was wrong
+BUILT_IN = frozenset({LEARN, STOP, WRONG})
+
 
 @dataclass(frozen=True)
 class Waiting:

@@ -27,6 +27,14 @@ def clips(word: str, many: int, corpus: str = "wake-phrases") -> list[Samples]:
     return [_shard(row["shard"])[int(row["start"]) :][: int(row["length"])] for row in rows]
 
 
+def by_one_person(word: str, many: int, speaker: str = "dsp20-0006") -> list[Samples]:
+    """So many recordings of an English word by the same person, each cut out with 150 ms around it."""
+    _need_recordings()
+    rows = [row for row in _words() if row["speaker"] == speaker and row["word"] == word][:many]
+    assert len(rows) == many, f"{DATA} has {len(rows)} clips of {word} by {speaker}"
+    return [_shard(row["shard"])[int(row["start"]) :][: int(row["length"])] for row in rows]
+
+
 def talk(many: int) -> list[Samples]:
     """Read English sentences, each by somebody else, of about ten seconds."""
     _need_recordings()

@@ -16,6 +16,7 @@ _WHERE = {
     "score": "hear",
     "demo": "demo",
     "enroll": "teach",
+    "lesson": "teach",
     "commands": "known",
     "examples": "known",
     "discard": "known",

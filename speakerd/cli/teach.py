@@ -1,6 +1,7 @@
-"""``speakerd enroll``: teach a command, by microphone or from files."""
+"""``speakerd enroll``: teach a command, by microphone or from files. ``speakerd lesson``: by voice alone."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import click
 
 from speakerd.audio.files import AudioFileError, read_audio
 from speakerd.cli.common import Session, common, percent, rate
-from speakerd.control.messages import Enroll, Recording, Teach
+from speakerd.control.messages import Enroll, Lesson, Recording, StopLesson, Teach
+from speakerd.errors import SpeakerdError
 from speakerd.learning.takes import too_long
 
 
@@ -44,6 +46,37 @@ def enroll(
                 meter.show(item, name)
     finally:
         meter.end()
+
+
+@click.command("lesson")
+@click.option("--action", help="Name or number of the action (from the settings) that the command sets off.")
+@click.option("--stop", is_flag=True, help="End the lesson that is going on.")
+@common
+def lesson(session: Session, action: str | None, stop: bool) -> None:
+    """Teach by voice: the speaker asks for a command, its examples, and what it shall do (Ctrl-C ends the lesson)."""
+    if session.daemon is None:
+        raise SpeakerdError("no daemon is running, and it is the daemon that speaks: speakerd run")
+    if stop:
+        for item in session.ask(StopLesson()):
+            session.say(item, "the lesson ends" if item["stopped"] else "there is no lesson going on")
+        return
+    meter = _Meter(session)
+    try:
+        for item in session.ask(Lesson(action)):
+            if "command" in item:
+                meter.end()
+                session.say(item, _known_as(item))
+            elif session.json:
+                session.say(item)
+            else:
+                meter.show(item)
+    finally:
+        meter.end()
+
+
+def _known_as(item: dict[str, Any]) -> str:
+    does = f", sets off {item['action']}" if item["action"] else ""
+    return f"{item['command']}: learned{does}. Another name: speakerd rename {shlex.quote(item['command'])} NAME"
 
 
 def _is_recording(name: str) -> bool:
@@ -88,7 +121,7 @@ class _Meter:
         self._live: Any = None
         self._session = session
 
-    def show(self, item: dict[str, Any], name: str) -> None:
+    def show(self, item: dict[str, Any], name: str = "") -> None:
         if self._console is None:
             from rich.console import Console
             from rich.live import Live
@@ -96,12 +129,16 @@ class _Meter:
             self._console = Console(stderr=self._session.json, emoji=False)
             self._live = Live("", console=self._console, transient=True, refresh_per_second=10)
             self._live.start()
-        if "take" in item:
+        if "said" in item:
+            self._console.print(item["said"], markup=False)
+        elif "take" in item and name:
             self._console.print(f"Say “{name}”  ({item['take']} of {item['of']})", markup=False)
         elif "level" in item:
             filled = max(0, min(40, round((item["level"] + 70) / 60 * 40)))
             mark = "speech" if item["speech"] else ""
             self._live.update(f"  {'█' * filled}{'░' * (40 - filled)} {item['level']:.0f} dB {mark}")
+        elif "take" in item:
+            pass  # the speaker asks
         elif item.get("heard"):
             doubt = f" (but {item['reason']})" if item["reason"] else ""
             self._console.print(f"  heard{doubt}", markup=False)

@@ -163,6 +163,13 @@ class Speaking(Struct, frozen=True, forbid_unknown_fields=True):
     tone_on_detection: Annotated[
         bool, Meta(description="Play a short tone when a command was heard; only where `enabled`.")
     ] = False
+    button: Annotated[
+        Annotated[int, Meta(ge=0, le=27)] | None,
+        Meta(
+            description="The GPIO pin (its BCM number) of a button between it and ground that begins and ends lessons; "
+            "it needs the package gpiozero. null is none."
+        ),
+    ] = None
 
 
 class Recognition(Struct, frozen=True, forbid_unknown_fields=True):

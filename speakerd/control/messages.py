@@ -47,6 +47,17 @@ class Teach(_Request, frozen=True):
     speaker: str | None = None
 
 
+class Lesson(_Request, frozen=True):
+    """Teach by voice: the speaker speaks, and asks for what it needs. ``action`` is the name or the number of an action
+    of the settings; null: it asks."""
+
+    action: str | None = None
+
+
+class StopLesson(_Request, frozen=True):
+    """End the spoken lesson that is going on, if any."""
+
+
 class Forget(_Request, frozen=True):
     """Forget a command; ``erase``: leave no trace of it, which cannot be undone."""
 
@@ -162,8 +173,8 @@ class Sound(_Request, frozen=True):
 
 
 Request = (
-    Enroll | Teach | Forget | Rename | History | Undo | Rollback | Known | Watch | Status | Mute | Unmute
-    | Playing | Why | Wrong | Right | Sound | Commands | Discard | Settings | Change | Doctor
+    Enroll | Teach | Lesson | StopLesson | Forget | Rename | History | Undo | Rollback | Known | Watch | Status | Mute
+    | Unmute | Playing | Why | Wrong | Right | Sound | Commands | Discard | Settings | Change | Doctor
 )  # fmt: skip
 
 

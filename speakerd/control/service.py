@@ -4,9 +4,7 @@ import base64
 import io
 import logging
 import queue
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from speakerd.audio.files import AudioFileError, read_audio, to_flac
 from speakerd.config import file_to_change, load
 from speakerd.config.editing import adjustable, change
 from speakerd.config.settings import Gate
+from speakerd.control.lessons import Ears, Lessons
 from speakerd.control.messages import (
     Change,
     Commands,
@@ -29,6 +28,7 @@ from speakerd.control.messages import (
     History,
     Item,
     Known,
+    Lesson,
     Mute,
     Playing,
     Recording,
@@ -41,6 +41,7 @@ from speakerd.control.messages import (
     Snapshot,
     Sound,
     Status,
+    StopLesson,
     Teach,
     Undo,
     Unmute,
@@ -52,10 +53,10 @@ from speakerd.control.messages import (
 from speakerd.control.overview import overview
 from speakerd.control.reasons import reasons
 from speakerd.errors import SpeakerdError
-from speakerd.events import Ambiguous, Detection, Samples, Waiting
-from speakerd.learning.feedback import SPOKEN, Feedback
+from speakerd.events import BUILT_IN, Ambiguous, Detection
+from speakerd.learning.feedback import Feedback
 from speakerd.learning.household import Household
-from speakerd.learning.lesson import LessonError, Level, Prompt, lesson
+from speakerd.learning.lesson import Level, Prompt
 from speakerd.learning.takes import LONGEST_FILE, Take, judge_recording
 from speakerd.listening.journal import Journal
 from speakerd.listening.policy import Switches
@@ -63,7 +64,6 @@ from speakerd.store.knowledge import Command, tidy_name, tidy_speaker
 
 log = logging.getLogger(__name__)
 
-Ears = Callable[[], AbstractContextManager[Iterator[Samples | Waiting]]]
 Items = Iterator[dict[str, Any]]
 
 
@@ -75,11 +75,11 @@ class Service:
         self, household: Household, ears: Ears, takes: int, switches: Switches, journal: Journal,
         status: Callable[[], dict[str, Any]],
     ) -> None:  # fmt: skip
-        self._household, self._ears, self.takes = household, ears, takes
+        self._household, self.takes = household, takes
         self._switches, self._journal, self._status = switches, journal, status
         self.feedback = Feedback(household, journal)
         self._watchers: list[queue.Queue[Detection]] = []
-        self._lesson = threading.Lock()
+        self.lessons = Lessons(household, ears, switches)
         # A daemon has better ones.
         self.config_path: Path | None = None
         self.reload: Callable[[], None] = lambda: None
@@ -96,6 +96,10 @@ class Service:
                 yield from self._enroll(request)
             case Teach():
                 yield from self._teach(request)
+            case Lesson(action):
+                yield from self.lessons.spoken(action)
+            case StopLesson():
+                yield {"stopped": self.lessons.stop()}
             case Forget(name, erase):
                 self._household.forget(name, erase)
                 yield {"forgotten": name, "erased": erase}
@@ -174,25 +178,17 @@ class Service:
 
     def _teach(self, request: Teach) -> Items:
         _check_names(request)
-        if self._switches.mute.on:
-            raise LessonError(f"the speaker is {self._switches.mute.words}; `speakerd unmute` lets it hear you")
-        if not self._lesson.acquire(blocking=False):
-            raise LessonError("another lesson is going on; try again when it is over")
-        try:
-            takes: list[Take] = []
-            with self._ears() as frames:
-                for event in lesson(frames, request.takes or self.takes, self._household.config.gate):
-                    match event:
-                        case Prompt(number, of):
-                            yield {"take": number, "of": of}
-                        case Level(dbfs, is_open):
-                            yield {"level": round(dbfs, 1), "speech": is_open}
-                        case Take():
-                            takes.append(event)
-                            yield {"heard": event.accepted, "reason": event.reason}
-            yield from self._learn(request, takes)
-        finally:
-            self._lesson.release()
+        takes: list[Take] = []
+        for event in self.lessons.guided(request.takes or self.takes):
+            match event:
+                case Prompt(number, of):
+                    yield {"take": number, "of": of}
+                case Level(dbfs, is_open):
+                    yield {"level": round(dbfs, 1), "speech": is_open}
+                case Take():
+                    takes.append(event)
+                    yield {"heard": event.accepted, "reason": event.reason}
+        yield from self._learn(request, takes)
 
     def _learn(self, request: Enroll | Teach, takes: list[Take]) -> Items:
         """Per take what became of it, then the command. Where no take could be used, that is said before the error."""
@@ -203,7 +199,7 @@ class Service:
         )
         remaining = iter(doubts)
         yield from (_told(take, next(remaining) or None if take.accepted else take.reason) for take in takes)
-        unknown = command.action not in (None, SPOKEN, *self._household.config.outputs.actions)
+        unknown = command.action not in {None, *BUILT_IN, *self._household.config.outputs.actions}
         yield summary(command) | {"confusable_with": confusable, "advice": advice(command, confusable, unknown)}
 
     def _why(self, id: str | None, everything: bool) -> Items:

@@ -63,9 +63,9 @@ class Derivation:
             for command, one, near in zip(commands, alone, self._neighbours(commands, alone), strict=True)
         ]
 
-    def confusable(self, command: Command, commands: Sequence[Command]) -> list[str]:
+    def confusable(self, command: Command, commands: Sequence[Command], new: Sequence[Example] = ()) -> list[str]:
         """Names of the commands that an utterance of this one might be taken for, or the other way round."""
-        near = self._neighbours(commands, [self._learned(one, (), ()) for one in commands])
+        near = self._neighbours(commands, [self._learned(one, (), new) for one in commands])
         return [
             commands[i].name for one, of in zip(commands, near, strict=True) if one.name == command.name for i in of
         ]

@@ -18,7 +18,6 @@ from speakerd.store.knowledge import Example, same_name
 
 log = logging.getLogger(__name__)
 
-SPOKEN = "speakerd:wrong"  # the action of a command that means "that was wrong"
 WITHIN = 30.0  # seconds after a detection in which somebody who names none speaks of it
 
 

@@ -11,14 +11,14 @@ import numpy as np
 from speakerd.audio.files import from_flac, to_flac
 from speakerd.config import Config
 from speakerd.errors import SpeakerdError
-from speakerd.events import Embedding, Samples, Utterance
+from speakerd.events import Embedding, Match, Samples, Utterance
 from speakerd.learning.derivation import UNTAUGHT, Derivation
 from speakerd.learning.enlarge import enlarge
 from speakerd.learning.map import drawn
 from speakerd.learning.takes import Take
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.head import Matrix, scores
-from speakerd.recognition.scoring import learned
+from speakerd.recognition.scoring import Matcher, learned
 from speakerd.recognition.world import World
 from speakerd.store.knowledge import Command, Example, Knowledge, Version, same_name, tidy_name
 from speakerd.store.schema import StoreError
@@ -88,7 +88,7 @@ class Household:
         if not kept:
             raise EnrolmentError(f"{name}: no example could be used, nothing was changed")
         doubts = [take.reason for take in takes if take.utterance is not None]
-        vectors = [self._embedded(utterance) for utterance in kept]
+        vectors = [self.embedded(utterance) for utterance in kept]
         known = self.knowledge.find(name)
         before = [] if known is None or replace else self._store.examples(known.examples)
         doubts = [
@@ -242,6 +242,20 @@ class Household:
             if any(command.id is None for command in self._derived(list(self.knowledge.commands), [])):
                 self._recalibrated()
 
+    def consider(self, vectors: Sequence[Matrix]) -> tuple[Command, list[str]]:
+        """The command that examples with these embeddings, (1 + variants, dimension) each, would make, under an empty
+        name, and which it might be confused with. Nothing is stored."""
+        new = [Example(embeddings, "", 0, 0) for embeddings in vectors]
+        members = tuple(-1 - i for i in range(len(new)))
+        draft = Command("", None, 0, 0, 0, False, UNTAUGHT, (), members)
+        draft = self._derived([*self.knowledge.commands, draft], new)[-1]
+        return draft, self._derivation.confusable(draft, [*self.knowledge.commands, draft], new)
+
+    def match(self, vectors: Matrix, beside: Command | None = None) -> Match | None:
+        """What an embedded utterance is taken for, if ``beside`` were known as well; None where nothing is known."""
+        known = self.knowledge.commands
+        return Matcher(self._world, known if beside is None else (*known, beside)).match(vectors[0])
+
     def confusable(self, command: Command) -> list[str]:
         """Names of the commands that an utterance of this one might be taken for, or the other way round."""
         return self._derivation.confusable(command, self.knowledge.commands)
@@ -312,9 +326,9 @@ class Household:
 
     def example(self, utterance: Utterance, source: str, who: str | None = None) -> Example:
         """An example of an utterance, with what it is enlarged by."""
-        return self._example(utterance, self._embedded(utterance), source, who, None)
+        return self._example(utterance, self.embedded(utterance), source, who, None)
 
-    def _embedded(self, utterance: Utterance) -> Matrix:
+    def embedded(self, utterance: Utterance) -> Matrix:
         """Embeddings (1 + variants, dimension) of an utterance and of what it is enlarged by."""
         return np.stack([self._encoder.embed(heard) for heard in (utterance, *enlarge(utterance))])
 
@@ -330,13 +344,18 @@ class Household:
             return None
         if max(float(one[0] @ other[0]) for other in others) > SAME:
             return "the same recording as another example: say it once more instead"
+        if self.likeness(one, others) < -UNLIKE:
+            return "unlike the other examples: was it the same command, said completely?"
+        return None
+
+    def likeness(self, one: Matrix, others: Sequence[Matrix]) -> float:
+        """How an embedded utterance scores as the command whose only examples are ``others``: above the usual score,
+        in deviations of it."""
         heads, _ = learned(self._world, [self._world.place(other) for other in others], [None] * len(others))
         placed = self._world.place(one[:1])
         score = float(scores(heads, placed, self._world.strangers(placed)).max())
         usual = self._derivation.usual(len(others))
-        if score < usual.mean - UNLIKE * usual.deviation:
-            return "unlike the other examples: was it the same command, said completely?"
-        return None
+        return (score - usual.mean) / usual.deviation
 
     def _whose(self, example: int, knowledge: Knowledge) -> Command:
         found = next((command for command in knowledge.commands if example in command.examples), None)
@@ -377,7 +396,7 @@ class Household:
             audio = self._store.audio(example.id)
             if example.embeddings is None and audio is not None:
                 utterance = Utterance(from_flac(audio), example.begin, example.end, 0.0, 0.0)
-                vectors = self._embedded(utterance)
+                vectors = self.embedded(utterance)
                 self._store.add_embeddings(example.id, vectors)
                 yield replace(example, embeddings=vectors)
             elif example.embeddings is not None:

@@ -1,6 +1,7 @@
 """Judging a take: is there one utterance in it, of a length a command can have, and how good is it?"""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -18,13 +19,18 @@ BLOCK = 4  # feature frames in each look at the spectrum, 40 ms
 RANGE = 12.0  # how far below the loudest band the quietest counts, nepers of energy (52 dB)
 
 
+Fault = Literal["too_short", "too_long", "too_quiet", "too_loud", "noise", "cut_off"]
+
+
 @dataclass(frozen=True)
 class Take:
-    """A judged take. Refused: ``utterance`` is None, ``reason`` says why. Accepted: ``reason`` is a doubt or None."""
+    """A judged take. Refused: ``utterance`` is None, ``reason`` says why. Accepted: ``reason`` is a doubt or None.
+    ``fault`` is what ``reason`` says, in one word."""
 
     source: str
     utterance: Utterance | None
     reason: str | None
+    fault: Fault | None = None
 
     @property
     def accepted(self) -> bool:
@@ -51,15 +57,17 @@ def too_long(samples: Samples) -> str | None:
 
 def judge(source: str, utterance: Utterance) -> Take:
     """Refuse what cannot be a command; say a doubt about what may be a poor example."""
-    if utterance.seconds < SHORTEST:
-        return Take(source, None, f"too short: {utterance.seconds:.2f} s of speech, at least {SHORTEST} s are needed")
-    if utterance.seconds > LONGEST:
-        return Take(
-            source, None, f"too long: {utterance.seconds:.1f} s of speech, at most {LONGEST:.0f} s are possible"
-        )
+    seconds = utterance.seconds
+    if seconds < SHORTEST:
+        reason = f"too short: {seconds:.2f} s of speech, at least {SHORTEST} s are needed"
+        return Take(source, None, reason, "too_short")
+    if seconds > LONGEST:
+        reason = f"too long: {seconds:.1f} s of speech, at most {LONGEST:.0f} s are possible"
+        return Take(source, None, reason, "too_long")
     if liveliness(utterance) < LIVELY:
-        return Take(source, None, "no speech found: the sound is too even to be a voice (noise, a hum, a tone?)")
-    return Take(source, utterance, _doubt(utterance))
+        reason = "no speech found: the sound is too even to be a voice (noise, a hum, a tone?)"
+        return Take(source, None, reason, "noise")
+    return Take(source, utterance, *_doubt(utterance))
 
 
 def liveliness(utterance: Utterance) -> float:
@@ -71,17 +79,17 @@ def liveliness(utterance: Utterance) -> float:
     return float(np.sqrt(shapes.var(axis=0, ddof=1).mean()))
 
 
-def _doubt(utterance: Utterance) -> str | None:
+def _doubt(utterance: Utterance) -> tuple[str | None, Fault | None]:
     speech = utterance.samples[utterance.begin : utterance.end]
     if float(np.mean(np.abs(speech) >= 0.99)) > 0.002:
-        return "clipped: the microphone is overdriven; speak softer or turn its gain down"
+        return "clipped: the microphone is overdriven; speak softer or turn its gain down", "too_loud"
     level = decibels(speech)
     if level < -50:
-        return f"very quiet ({level:.0f} dBFS): come closer or turn the gain up"
+        return f"very quiet ({level:.0f} dBFS): come closer or turn the gain up", "too_quiet"
     around = np.concatenate([utterance.samples[: utterance.begin], utterance.samples[utterance.end :]])
     if len(around) >= SAMPLE_RATE // 10 and level - decibels(around) < 10:
-        return f"noisy: speech is only {max(0.0, level - decibels(around)):.0f} dB above the room"
-    return None
+        return f"noisy: speech is only {max(0.0, level - decibels(around)):.0f} dB above the room", "noise"
+    return None, None
 
 
 def _loudest(samples: Samples) -> float:

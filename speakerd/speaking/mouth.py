@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from speakerd.audio.devices import DeviceError, aside
+from speakerd.audio.devices import DeviceError, aside, find_loudspeaker
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.config.settings import Speaking
 from speakerd.events import Samples
@@ -29,7 +29,7 @@ class Mouth:
     the log says so once."""
 
     def __init__(self, settings: Speaking) -> None:
-        self.phrases = Phrases(settings.language)
+        self._phrases = Phrases(settings.language)
         self._player = Player(settings.device, settings.volume)
         self.deafness = Deafness()
         self._one_at_a_time = threading.Lock()
@@ -37,18 +37,33 @@ class Mouth:
         self._told = ""
         self._synthesiser: Synthesiser | None = None
         try:
-            self._synthesiser = Synthesiser(settings.voice or self.phrases.espeak)
+            self._synthesiser = Synthesiser(settings.voice or self._phrases.espeak)
         except SynthesiserError as error:
             log.warning("tones instead of speech: %s", error)
+
+    def ready(self) -> bool:
+        """Whether there is a loudspeaker; the log says why not."""
+        try:
+            find_loudspeaker(self._player.wanted)
+        except DeviceError as error:
+            self._tell(f"no loudspeaker: {error}")
+            return False
+        return True
 
     def say(self, key: str, ready: bool = False, **values: Any) -> str:
         """Say a phrase, then the tone after which somebody is to speak if ``ready``; returns the text when it has been
         heard."""
-        text = self.phrases.text(key, **values)
-        log.info("says: %s", text)
+        text = self.text(key, **values)
         with self._one_at_a_time:
+            if self._hush.is_set():
+                return text
+            log.info("says: %s", text)
             self._play(np.concatenate([self._spoken(key, text), tones(*READY)]) if ready else self._spoken(key, text))
         return text
+
+    def text(self, key: str, **values: Any) -> str:
+        """A phrase in the speaker's language."""
+        return self._phrases.text(key, **values)
 
     def beep(self) -> None:
         """The tone for a command that was heard; returns at once. While something else is said there is none."""

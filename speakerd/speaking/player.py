@@ -20,7 +20,7 @@ class Player:
     """``device`` as in the settings, ``volume`` from 0 to 1."""
 
     def __init__(self, device: str | int | None, volume: float) -> None:
-        self._wanted, self._volume = device, volume
+        self.wanted, self._volume = device, volume
 
     def play(self, samples: Samples, hush: threading.Event) -> None:
         """Play 16 kHz mono ``samples`` (samples,); returns when they have been heard, or soon after ``hush`` is set.
@@ -36,7 +36,7 @@ class Player:
 
     def _play(self, samples: Samples, hush: threading.Event) -> None:
         sounddevice = portaudio()
-        device = find_loudspeaker(self._wanted)
+        device = find_loudspeaker(self.wanted)
         channels = min(2, device.channels)
         sound = np.clip(soxr.resample(self._volume * samples, SAMPLE_RATE, device.rate), -1, 1).astype(np.float32)
         rest = memoryview(np.repeat(sound, channels).tobytes())

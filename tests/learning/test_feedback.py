@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from speakerd.config import Config
-from speakerd.events import Detection, Samples
+from speakerd.events import WRONG, Detection, Samples
 from speakerd.house import Mind
-from speakerd.learning.feedback import SPOKEN, WITHIN, Feedback
+from speakerd.learning.feedback import WITHIN, Feedback
 from speakerd.learning.household import WORSE, EnrolmentError
 from speakerd.learning.takes import judge_recording
 from speakerd.listening.journal import Journal, JournalError, Mark
@@ -180,7 +180,7 @@ def test_phrase_that_was_wrong_is_about_the_one_before(
     mistaken: tuple[Home, Samples, Detection], caplog: pytest.LogCaptureFixture
 ) -> None:
     home, _, detection = mistaken
-    home.teach("that was wrong", CLIPS[NIGHT], action=SPOKEN)
+    home.teach("that was wrong", CLIPS[NIGHT], action=WRONG)
     home.hear(mistaken[1])
     home.now += 3
     (phrase,) = home.hear(CLIPS[NIGHT][0])

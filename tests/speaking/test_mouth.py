@@ -50,6 +50,8 @@ def loudness_at(sound: Samples, frequency: float) -> float:
     step = round(LENGTH * SAMPLE_RATE)
     carrier = np.exp(-2j * np.pi * frequency * np.arange(len(sound)) / SAMPLE_RATE)
     sums = np.cumsum(np.concatenate([[0], sound * carrier]))
+    if len(sound) <= step:
+        return 0.0
     return float(2 * np.abs(sums[step:] - sums[:-step]).max() / step)
 
 
