@@ -125,7 +125,7 @@ def too_long(clip: Samples) -> Samples:
     [
         (lambda clip: clip * np.float32(0.01 / np.abs(clip).max()), "too_quiet"),
         (lambda clip: np.clip(clip * np.float32(30 / np.abs(clip).max()), -1, 1), "too_loud"),
-        (lambda clip: np.pad(clip / np.abs(clip).max(), 16000) + room(len(clip) / 16000 + 2, level=-18), "noise"),
+        (lambda clip: np.pad(clip / np.abs(clip).max(), 16000) + room(len(clip) / 16000 + 2, level=-15), "noise"),
         (too_long, "too_long"),
     ],
 )
