@@ -41,6 +41,12 @@ def talk(many: int) -> list[Samples]:
     return [read_audio(path) for path in sorted((DATA / "speech/dev").glob("librispeech-*.opus"))[:many]]
 
 
+def noises() -> list[Samples]:
+    """Recorded rooms, machines, animals and weather."""
+    _need_recordings()
+    return [read_audio(path) for path in sorted((DATA / "noise/dev").rglob("*.opus"))]
+
+
 def speech(seconds: float) -> Samples:
     """Somebody who speaks: a person where there are recordings, else a synthesiser."""
     path = DATA / "speech/dev/librispeech-0001.opus"

@@ -62,6 +62,16 @@ class Segmenter:
         self._count = 0  # frames since the stream began
         self.open = False
 
+    @property
+    def heard(self) -> list[Samples]:
+        """Frames of the open utterance, from its pre-roll on; of a long one, its beginning."""
+        return self._frames
+
+    @property
+    def pause(self) -> int:
+        """Frames since the last that was speech, while an utterance is open."""
+        return self._total - self._last
+
     def push(self, frame: Samples) -> Utterance | None:
         """Take the next frame, (320,)."""
         self._count += 1

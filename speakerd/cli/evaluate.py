@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from speakerd.cli.common import Session, common
+from speakerd.cli.evaluate_gate import gate
 from speakerd.cli.evaluate_stream import stream
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def evaluate() -> None:
 
 
 evaluate.add_command(stream)
+evaluate.add_command(gate)
 
 
 @evaluate.command("few-shot")

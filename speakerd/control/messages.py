@@ -205,6 +205,7 @@ class CommandPicture(msgspec.Struct, frozen=True):
     heads: bytes
     speakers: list[str | None]
     examples: list[int]
+    seconds: list[float]
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -224,6 +225,7 @@ class Snapshot(msgspec.Struct, frozen=True):
                 Command(
                     c.name, c.action, c.threshold, c.expected_fa_per_hour, c.expected_frr, c.over_budget,
                     Heads.from_bytes(c.heads, len(c.speakers)), tuple(c.speakers), tuple(c.examples),
+                    seconds=tuple(c.seconds),
                 )
                 for c in self.commands
             ),
@@ -233,7 +235,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 def _picture(c: Command) -> CommandPicture:
     return CommandPicture(
         c.name, c.action, c.threshold, c.expected_fa_per_hour, c.expected_frr, c.over_budget, c.heads.to_bytes(),
-        list(c.speakers), list(c.examples),
+        list(c.speakers), list(c.examples), list(c.seconds),
     )  # fmt: skip
 
 

@@ -33,12 +33,13 @@ def taught(world: World, support: Vectors, owners: Owners, budget: Listening) ->
     commands = int(owners.max()) + 1
     share = budget.false_accepts_per_day / TALK_HOURS / commands
     heads, promises = [], []
+    any_length = np.ones(int(world.lengths.max()) + 1, bool)  # that of a clip is not kept
     for command in range(commands):
         examples = list(support.taught[owners == command])
         nobody: list[str | None] = [None] * len(examples)
         head, _ = learned(world, examples, nobody)
         own = own_scores(world, examples, nobody)
-        promises.append(promise(world, head, own, len(examples), share, budget.highest_frr))
+        promises.append(promise(world, head, own, len(examples), any_length, share, budget.highest_frr))
         heads.append(head)
     together = Heads(np.concatenate([head.weights for head in heads]), np.concatenate([head.bias for head in heads]))
     thresholds = np.array([kept.threshold for kept in promises])

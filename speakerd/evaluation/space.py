@@ -40,7 +40,7 @@ class Vectors:
     @classmethod
     def impostors(cls, world: World) -> "Vectors":
         """The shipped impostors, by which thresholds are set."""
-        white = world.impostors
+        white = world.impostors.astype(np.float32)
         raw, there = unwhitened(world, white), np.ones(len(white), bool)
         strange = world.near_impostors
         return cls(raw, white, fully_white(world, raw), *nearest(world, white), strange, white[:, None], there)

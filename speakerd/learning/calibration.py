@@ -1,7 +1,8 @@
 """Thresholds that are promises: how often a command may be heard wrongly, and how often it will be missed.
 
-The false accept rate at a threshold comes from the scores that shipped impostors reach against the command, and beyond
-the largest of them from an exponential tail fitted to the top (peaks over threshold). The false reject rate comes from
+The false accept rate at a threshold comes from the scores that shipped impostors reach against the command, windows of
+running speech as long as it, and beyond the largest of them from an exponential tail fitted to the top (peaks over
+threshold). The false reject rate comes from
 what this command's own examples score when each is left out in turn, by way of how the next utterances of other
 commands turned out to score, given the same: three examples alone could only say 0, 1/3, 2/3 or 1.
 """
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerd.recognition.head import Matrix, scores
+from speakerd.recognition.lengths import Fits
 from speakerd.recognition.scoring import learned
 from speakerd.recognition.world import World
 from speakerd.store.knowledge import Heads
@@ -42,7 +44,7 @@ class Impostors:
     def __init__(self, scores: Scores, per_hour: float) -> None:
         self._ordered = np.sort(scores)[::-1]
         self._per_hour = per_hour
-        self._top = max(10, int(TAIL * len(scores)))
+        self._top = max(20, int(TAIL * len(scores)))
         self._base = float(self._ordered[self._top])
         self._excess = max(1e-4, float((self._ordered[: self._top] - self._base).mean()))
 
@@ -85,11 +87,12 @@ def expected_scores(world: World, own: Scores, examples: int) -> NormalDist:
 
 
 def promise(
-    world: World, heads: Heads, own: Scores, examples: int, share: float, highest_frr: float, floor: float = -np.inf
-) -> Promise:
-    """The threshold, not under ``floor``, for a command that may spend ``share`` false accepts per hour of talk."""
-    against = scores(heads, world.impostors, world.near_impostors).max(axis=1)
-    impostors = Impostors(against, world.impostors_per_hour)
+    world: World, heads: Heads, own: Scores, examples: int, fits: Fits, share: float, highest_frr: float,
+    floor: float = -np.inf,
+) -> Promise:  # fmt: skip
+    """The threshold, not under ``floor``, for a command that may spend ``share`` false accepts per hour of talk, and
+    that is looked for in windows of the lengths that ``fits``."""
+    impostors = Impostors(world.against(heads, fits).max(axis=1), world.impostors_per_hour)
     genuine = expected_scores(world, own, examples)
     kept, limit = impostors.threshold(share), genuine.inv_cdf(min(highest_frr, ALL_BUT))
     threshold = max(floor, min(kept, limit))

@@ -10,9 +10,12 @@ from math import isclose
 
 import numpy as np
 
+from speakerd.audio.features import SAMPLE_RATE
 from speakerd.config import Listening
 from speakerd.learning.calibration import TALK_HOURS, Scores, expected_scores, own_scores, promise
+from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.head import Matrix, scores
+from speakerd.recognition.lengths import fitting
 from speakerd.recognition.scoring import learned
 from speakerd.recognition.world import Genuine, World
 from speakerd.store.knowledge import Command, Example, Heads
@@ -37,7 +40,7 @@ Members = tuple[int, ...]
 class _Learned:
     """What is learned from a command's examples, before anything is promised. ``own`` is what each scores without
     itself, ``expected`` what its next utterances should score; ``vectors`` (examples, dimension) are the examples in
-    the world's space, ``strangers`` (examples, 2) how near others come to them."""
+    the world's space, ``strangers`` (examples, 2) how near others come to them, ``seconds`` how long they are."""
 
     heads: Heads
     speakers: tuple[str | None, ...]
@@ -45,13 +48,14 @@ class _Learned:
     expected: float
     vectors: Matrix
     strangers: Matrix
+    seconds: tuple[float, ...]
 
 
 class Derivation:
     """Examples that are not stored yet are given as ``new``: a negative number -1 - i stands for ``new[i]``."""
 
-    def __init__(self, store: Store, world: World) -> None:
-        self._store, self._world = store, world
+    def __init__(self, store: Store, encoder: Encoder, world: World) -> None:
+        self._store, self._encoder, self._world = store, encoder, world
         self._remembered: dict[tuple[Members, Members, Members], _Learned] = {}
 
     def derived(self, commands: list[Command], new: Sequence[Example], listening: Listening) -> list[Command]:
@@ -100,7 +104,8 @@ class Derivation:
     ) -> Command:
         heads, whose = (found.heads, found.speakers) if command.id is None else (command.heads, command.speakers)
         floor = self._floor(heads, command, new)
-        kept = promise(self._world, heads, found.own, len(command.examples), share, listening.highest_frr, floor)
+        fits = fitting(self._encoder, found.seconds)
+        kept = promise(self._world, heads, found.own, len(command.examples), fits, share, listening.highest_frr, floor)
         trained = replace(
             command, threshold=kept.threshold, expected_fa_per_hour=kept.expected_fa_per_hour,
             expected_frr=kept.expected_frr, over_budget=kept.over_budget, heads=heads, speakers=whose,
@@ -131,7 +136,8 @@ class Derivation:
         own = own_scores(self._world, placed, speakers, against)
         vectors = np.stack([rows[0] for rows in placed])
         expected = expected_scores(self._world, own, len(placed)).mean
-        found = _Learned(heads, whose, own, expected, vectors, self._world.strangers(vectors))
+        seconds = tuple((e.end - e.begin) / SAMPLE_RATE for e in self.examples(command.examples, new))
+        found = _Learned(heads, whose, own, expected, vectors, self._world.strangers(vectors), seconds)
         if min(sum(key, ())) >= 0:
             if len(self._remembered) > REMEMBERED:
                 self._remembered.clear()

@@ -56,7 +56,7 @@ class Household:
     def __init__(self, store: Store, encoder: Encoder, world: World, config: Config) -> None:
         self._store, self._encoder, self._world = store, encoder, world
         self.config = config
-        self._derivation = Derivation(store, world)
+        self._derivation = Derivation(store, encoder, world)
         self._lock = threading.Lock()
         self.changed: Callable[[], None] = lambda: None  # called after every change, before whoever made it is told
         self.knowledge: Knowledge = self._of_this_encoder(store.knowledge())

@@ -42,18 +42,18 @@ class Loop:
                 self._lend(frame)
                 if isinstance(frame, Waiting):
                     if self.waiting is None:
-                        self._spotter.segmenter.reset()
+                        self._spotter.reset()
                     self.waiting = frame.reason
                     continue
                 self.frames += 1
                 self.waiting = None
-                detection = self._spotter.push(frame)
-                if detection is not None and not self._deaf:  # nobody's lesson fires a command
-                    detected(detection)
+                for detection in self._spotter.push(frame):
+                    if not self._deaf:  # nobody's lesson fires a command
+                        detected(detection)
                 self._deaf = self._deaf and self._spotter.segmenter.open
-            detection = self._spotter.flush()
-            if detection is not None and not self._deaf:
-                detected(detection)
+            for detection in self._spotter.flush():
+                if not self._deaf:
+                    detected(detection)
         finally:
             self._over = True
             for tap in self._taps:

@@ -1,68 +1,148 @@
-"""The spotter: frames in, a detection out whenever an utterance ends that is, or nearly is, a command."""
+"""The spotter: frames in, a detection out whenever a command was said, also in the middle of talk."""
 
 import time
 import uuid
+from collections import deque
+from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
-from speakerd.audio.segmenter import LONGEST, SHORTEST, Segmenter, decibels
+from speakerd.audio.features import SAMPLE_RATE
+from speakerd.audio.segmenter import FRAME, LONGEST, Segmenter, decibels
 from speakerd.config.settings import Gate
 from speakerd.events import Detection, Evidence, Samples, Utterance
+from speakerd.listening.peaks import Candidate, Peaks
+from speakerd.listening.windows import Ear, Hop
 from speakerd.recognition.encoder import Encoder
+from speakerd.recognition.head import Matrix
+from speakerd.recognition.lengths import fitting
 from speakerd.recognition.scoring import Matcher
 from speakerd.recognition.world import World
-from speakerd.store.knowledge import Knowledge
+from speakerd.store.knowledge import Command, Knowledge, name_key
+
+AROUND = 0.3  # seconds of sound kept before and after what was heard
+NEAR = 0.5  # deviations of genuine scores below a threshold, from which on a rough score does not do
+
+
+class _Known:
+    """What one version of the knowledge means for the spotter."""
+
+    def __init__(self, encoder: Encoder, world: World, commands: tuple[Command, ...]) -> None:
+        self._encoder, self._world, self._commands = encoder, world, commands
+        self._matcher = Matcher(world, commands)
+        self._fits = np.array([fitting(encoder, command.seconds) for command in commands]).T  # (lengths, commands)
+        self._near = NEAR * world.genuine[-1].deviation
+        self.wanted = np.flatnonzero(self._fits.any(axis=1)).tolist() if commands else []
+        self._thresholds = np.array([command.threshold for command in commands], np.float32)
+        keys = [name_key(command.name) for command in commands]
+        self._begins_another = [any(other.startswith(key) and other != key for other in keys) for key in keys]
+
+    def best(self, hops: list[Hop]) -> Iterator[Candidate]:
+        """Which command it is most likely in the windows that end at each hop. All windows are compared roughly, and
+        the best of a hop exactly where that may decide."""
+        hops = [hop for hop in hops if hop]
+        windows = [window for hop in hops for window in hop]
+        if not windows:
+            return
+        embeddings = self._encoder.pool([window.frames for window in windows])
+        placed = self._world.place(embeddings)
+        found = self._matcher.rough(placed)
+        fits = self._fits[[window.length for window in windows]]
+        margins = self._margins(found, fits).max(axis=1)
+        starts = np.cumsum([0, *map(len, hops)])
+        best = np.array([a + margins[a:b].argmax() for a, b in pairwise(starts)])
+        close = best[margins[best] > -self._near]
+        if len(close):
+            found[close] = self._matcher.scores(placed[close])
+        for row in best[np.isfinite(margins[best])]:
+            command = int(self._margins(found[row : row + 1], fits[row]).argmax())
+            speaker, score = self._matcher.who(found[row], command)
+            yield Candidate(
+                self._commands, command, speaker, score, windows[row].start, windows[row].end,
+                self._begins_another[command], self._matcher.of_commands(found[row : row + 1])[0], embeddings[row],
+            )  # fmt: skip
+
+    def _margins(self, found: Matrix, fits: NDArray[np.bool_]) -> Matrix:
+        return np.where(fits, self._matcher.of_commands(found) - self._thresholds, -np.inf)
 
 
 class Spotter:
-    """Cuts, embeds and compares. :meth:`know` may be called from another thread at any time."""
+    """Gates, embeds windows and compares. :meth:`know` may be called from another thread at any time."""
 
     def __init__(self, encoder: Encoder, world: World, gate: Gate, knowledge: Knowledge) -> None:
         self._encoder, self._world = encoder, world
-        self.segmenter = Segmenter(gate)
+        self._ear = Ear(encoder, gate)
+        self._peaks = Peaks()
+        self._heard: deque[Samples] = deque(maxlen=round((LONGEST + 1) * SAMPLE_RATE / FRAME))
         self.know(knowledge)
 
+    @property
+    def segmenter(self) -> Segmenter:
+        return self._ear.segmenter
+
     def know(self, knowledge: Knowledge) -> None:
-        """Listen for other commands from the next utterance on."""
-        # one assignment: swapped between two frames
-        self._known = Matcher(self._world, knowledge.commands), {c.name: c for c in knowledge.commands}
+        """Listen for other commands from the next hop on."""
+        self._known = _Known(self._encoder, self._world, knowledge.commands)  # swapped between two frames
 
-    def push(self, frame: Samples) -> Detection | None:
-        """Take the next frame; a detection, accepted or not, if an utterance of a command's length has just ended."""
-        return self._compared(self.segmenter.push(frame))
+    def push(self, frame: Samples) -> list[Detection]:
+        """Take the next frame; what has become sure with it, accepted or not."""
+        known, was_open = self._known, self.segmenter.open
+        self._heard.append(frame)
+        return self._decided(known, self._ear.push(frame, known.wanted, self._peaks.rising), was_open)
 
-    def flush(self) -> Detection | None:
+    def flush(self) -> list[Detection]:
         """The stream is over."""
-        return self._compared(self.segmenter.flush())
+        known, was_open = self._known, self.segmenter.open
+        return self._decided(known, self._ear.flush(known.wanted), was_open)
 
-    def _compared(self, utterance: Utterance | None) -> Detection | None:
-        if utterance is None or not SHORTEST <= utterance.seconds <= LONGEST:
-            return None
-        matcher, commands = self._known
-        if not commands:
-            return None
-        embedding = self._encoder.embed(utterance)
-        match = matcher.match(embedding)
-        if match is None:
-            return None
+    def reset(self) -> None:
+        """The stream was interrupted: nothing that was heard before is put together with what comes."""
+        self._ear.reset()
+        self._heard.clear()
+        self._peaks = Peaks()
+
+    def _decided(self, known: _Known, hops: list[Hop], was_open: bool) -> list[Detection]:
+        found = [peak for candidate in known.best(hops) for peak in self._peaks.push(candidate)] if hops else []
+        if was_open and not self.segmenter.open:
+            found += self._peaks.close()
+        elif hops and self._ear.over:
+            found += self._peaks.over()
+        return [self._detection(peak) for peak in found]
+
+    def _detection(self, peak: Candidate) -> Detection:
+        utterance = self._utterance(peak)
+        speech = utterance.samples[utterance.begin : utterance.end]
         return Detection(
             id=uuid.uuid4().hex[:12],
             time=utterance.decided,
-            start=utterance.start,
-            command=match.command,
-            score=match.score,
-            threshold=match.threshold,
-            accepted=match.accepted,
-            speaker=match.speaker,
+            start=peak.start,
+            command=peak.command.name,
+            score=peak.score,
+            threshold=peak.command.threshold,
+            accepted=peak.margin >= 0,
+            speaker=peak.speaker,
             at=time.time(),
-            action=commands[match.command].action,
+            action=peak.command.action,
             evidence=Evidence(
-                names=tuple(match.scores),
-                scores=np.array([*match.scores.values()], np.float32),
-                thresholds=np.array([commands[name].threshold for name in match.scores], np.float32),
-                embedding=embedding,
-                level=decibels(utterance.samples[utterance.begin : utterance.end]),
+                names=tuple(command.name for command in peak.commands),
+                scores=peak.scores.copy(),  # a row of many
+                thresholds=np.array([command.threshold for command in peak.commands], np.float32),
+                embedding=peak.embedding.copy(),
+                level=decibels(speech) if len(speech) else self.segmenter.level,
                 room=self.segmenter.room.level,
                 utterance=utterance,
             ),
         )
+
+    def _utterance(self, peak: Candidate) -> Utterance:
+        """The sound of a peak, as far as it is still there."""
+        now = self._ear.frames
+        first = now - len(self._heard)
+        begin = max(first, round((peak.start - AROUND) * SAMPLE_RATE / FRAME))
+        end = min(now, round((peak.end + AROUND) * SAMPLE_RATE / FRAME))
+        samples = np.concatenate(list(self._heard)[begin - first : end - first] or [np.zeros(0, np.float32)])
+        offset = begin * FRAME
+        start, stop = (min(max(0, round(at * SAMPLE_RATE) - offset), len(samples)) for at in (peak.start, peak.end))
+        return Utterance(samples, start, stop, peak.start, now * FRAME / SAMPLE_RATE)

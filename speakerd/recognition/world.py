@@ -2,12 +2,12 @@
 
 Shipped as ``world.npz``, with the encoder it was made by and the head that was meta-learned in it (``adapt.onnx``). It
 holds embeddings of words and pieces of sentences that the encoder was not trained on (``cohort``, which scores are
-taken relative to, and ``impostors``, which thresholds are set by), the mean and the matrix of that space, and how a
-command's own utterances score, learned from held-out words.
+taken relative to), windows of running speech as the spotter hears them (``impostors``, which thresholds are set by),
+the mean and the matrix of that space, and how a command's own utterances score, learned from held-out words.
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from speakerd.events import Embedding
 from speakerd.recognition.encoder import ModelError
-from speakerd.recognition.head import Adapter, Matrix
+from speakerd.recognition.head import Adapter, Matrix, scores
+from speakerd.recognition.lengths import Fits
+from speakerd.store.knowledge import Heads
 
 AT_ONCE = 256  # vectors that are compared with the cohort together: all impostors would take 32 MB for a moment
 
@@ -37,17 +39,21 @@ class Genuine:
 @dataclass(frozen=True)
 class World:
     """See the module. ``mean`` (dimension,), ``matrix`` (dimension, dimension), ``cohort`` and ``impostors``
-    (embeddings, dimension) in the space, unit; ``genuine[k - 1]`` is for k examples; ``impostors_per_hour`` is how many
-    utterances an hour of talk brings."""
+    (embeddings, dimension) in the space, unit; ``near_impostors`` (impostors, 2): their ``strangers``, for other
+    recordings than their own; ``lengths`` (impostors,): the place of each among the lengths of windows
+    (lengths.py); ``genuine[k - 1]`` is for k examples; ``impostors_per_hour``: how many impostors of the lengths that
+    fit a command count like an hour of talk. Without those scores can be had, but no thresholds."""
 
     adapter: Adapter
     encoder: str
     mean: Matrix
     matrix: Matrix
     cohort: Matrix
-    impostors: Matrix
-    genuine: tuple[Genuine, ...]
-    impostors_per_hour: float
+    impostors: NDArray[np.float16] = field(default_factory=lambda: np.zeros((0, 0), np.float16))
+    near_impostors: Matrix = field(default_factory=lambda: np.zeros((0, 2), np.float32))
+    lengths: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    genuine: tuple[Genuine, ...] = ()
+    impostors_per_hour: float = 0.0
 
     @classmethod
     def load(cls, path: Path, adapter: Path, encoder: str) -> "World":
@@ -65,7 +71,9 @@ class World:
                     file["mean"].astype(np.float32),
                     file["matrix"].astype(np.float32),
                     file["cohort"].astype(np.float32),
-                    file["impostors"].astype(np.float32),
+                    file["impostors"],
+                    file["near_impostors"],
+                    file["lengths"],
                     tuple(Genuine(*map(float, row)) for row in file["genuine"]),
                     float(file["impostors_per_hour"]),
                 )
@@ -82,7 +90,9 @@ class World:
             mean=self.mean,
             matrix=self.matrix,
             cohort=self.cohort.astype(np.float16),
-            impostors=self.impostors.astype(np.float16),
+            impostors=self.impostors,
+            near_impostors=self.near_impostors,
+            lengths=self.lengths,
             genuine=np.array([(g.mean, g.deviation, g.base, g.slope, g.residual) for g in self.genuine]),
             impostors_per_hour=np.array(self.impostors_per_hour),
         )
@@ -97,10 +107,10 @@ class World:
         parts = (self.mean, self.matrix, self.cohort)
         return f"{zlib.crc32(b''.join(part.tobytes() for part in parts), zlib.crc32(self.adapter.id.encode())):08x}"
 
-    @cached_property
-    def near_impostors(self) -> NDArray[np.float32]:
-        """``strangers`` of the impostors: the larger part of the work for a threshold, and always the same."""
-        return self.strangers(self.impostors)
+    def against(self, heads: Heads, fits: Fits) -> Matrix:
+        """What impostors of the lengths that ``fits`` (lengths,) names score (n, heads)."""
+        rows = fits[self.lengths]
+        return scores(heads, self.impostors[rows].astype(np.float32), self.near_impostors[rows])
 
     def strangers(self, vectors: Matrix) -> NDArray[np.float32]:
         """How near strangers come to ``vectors`` (n, dimension) of the space: what scores are taken relative to,

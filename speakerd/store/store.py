@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from speakerd.audio.features import SAMPLE_RATE
 from speakerd.store.erasure import ERASED, remove_traces
 from speakerd.store.knowledge import Command, Example, Heads, Knowledge, Version, same_name
 from speakerd.store.schema import StoreError, explain, open_database
@@ -193,11 +194,14 @@ class Store:
     def _command(self, row: Row) -> Command:
         name, action, threshold, fa, frr, over, heads, speakers, id = row
         whose = tuple(json.loads(speakers))
-        members = self._all("SELECT example, role FROM trained_example WHERE trained = ? ORDER BY example", id)
-        examples, negatives, rivals = (tuple(e for e, role in members if role == part) for part in range(3))
+        members = self._all(
+            "SELECT e.id, role, end - begin FROM trained_example t JOIN example e ON e.id = example"
+            " WHERE trained = ? ORDER BY e.id", id,
+        )  # fmt: skip
+        examples, negatives, rivals = (tuple(e for e, role, _ in members if role == part) for part in range(3))
         return Command(
             name, action, threshold, fa, frr, bool(over), Heads.from_bytes(heads, len(whose)), whose, examples, id,
-            negatives, rivals,
+            negatives, rivals, tuple(length / SAMPLE_RATE for _, role, length in members if role == 0),
         )  # fmt: skip
 
     def _add_example(self, example: Example, now: float) -> int:

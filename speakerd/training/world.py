@@ -1,9 +1,8 @@
 """world.npz from what was held out of training: strangers, and how a command's own utterances score."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,76 +15,77 @@ from speakerd.learning.calibration import own_scores
 from speakerd.learning.enlarge import enlarge
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.head import Adapter, Matrix, scores
+from speakerd.recognition.lengths import Fits, fitting
 from speakerd.recognition.scoring import learned
 from speakerd.recognition.world import Genuine, World
+from speakerd.store.knowledge import Heads
 from speakerd.training.augment import Augment
-from speakerd.training.data import PEOPLE, Clip, Corpora, Pcm, seconds
+from speakerd.training.chances import Talk, Windows, chances_per_hour, windows
+from speakerd.training.data import PEOPLE, Clip, Corpora, Pcm
 
-SHOTS = 10
+MOST_SHOTS = 10
 DRAWS = 30
-MOST = 2000  # embeddings in the cohort, and among the impostors
-OF_A_WORD = 20  # of those, at most
+QUERIES = 30  # in each
+COHORT, IMPOSTORS = 2000, 6000
+OF_A_WORD = 20  # in the cohort, at most
+CLIPS = 90  # of a word that is taught, give or take one person's
+SHOTS, HOMES = 3, 6  # examples of commands that talk is counted against, and so many commands of each word
+WORD_AFTER = 3  # recordings of speech: a word by itself, as they are said in a home
+
+Word = tuple[str, str]  # its corpus, and itself
 
 
 def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Matrix, Matrix], seed: int = 0) -> World:
-    """Hear everything that was held out, each word once as it is and once in some room. ``space`` is the mean
-    (dimension,) and the matrix (dimension, dimension) that were learned with the head."""
+    """Hear what was held out: words, each once as it is and once in some room, and running speech. ``space`` is the
+    mean (dimension,) and the matrix (dimension, dimension) that were learned with the head.
+
+    Words that many people say are taught, here. Half of the others are strangers in the cohort, as is half of the
+    speech; the rest of the words are said in between all of the speech, which thresholds are set by.
+    """
     draw = np.random.default_rng(seed)
     rooms = Augment(torch.from_numpy(np.concatenate(corpora.noise).astype(np.float32) / 32768), seed)
-    said_by = Counter((clip.corpus, clip.word) for clip in corpora.held_words)
-    words = [
-        heard
-        for clip in corpora.held_words
-        for heard in _heard(encoder, clip, rooms, enlarged=said_by[clip.corpus, clip.word] >= PEOPLE)
-    ]
-    spoken = [_spoken(encoder, pcm) for pcm in corpora.held_speech]
-    pieces = [vector for pcm in corpora.held_speech for vector in _pieces(encoder, pcm, draw)]
-    talk = [vector for vectors in spoken for vector in vectors] + pieces
-    everything = np.stack([heard.vectors[0] for heard in words] + talk)
-    # a word is either in the cohort or among the impostors, and so is a voice's running speech, half and half
-    names = sorted({(heard.clip.corpus, heard.clip.word) for heard in words})
-    side = dict(zip(names, draw.permutation(len(names)) % 2, strict=True))
-    of_word = [(heard.clip.corpus, heard.clip.word) for heard in words]
-    sides = np.array([side[word] for word in of_word] + [i * 2 // len(talk) for i in range(len(talk))])
-    few = _few_of_each([*of_word, *range(len(talk))], draw)
-    per_hour = sum(map(len, spoken)) / (seconds(corpora.held_speech) / 3600)
-    empty = np.zeros((0, everything.shape[1]), np.float32)
-    world = World(adapter, encoder.id, *space, empty, empty, (), per_hour)
-    placed = world.place(everything)
-    cohort, impostors = (_some(placed[few & (sides == half)], draw) for half in (0, 1))
-    world = replace(world, cohort=cohort, impostors=impostors)
-    return replace(world, genuine=_genuine(world, words, draw))
+    by_word: dict[Word, list[Clip]] = defaultdict(list)
+    for clip in corpora.held_words:
+        by_word[clip.corpus, clip.word].append(clip)
+    taught = {word for word, clips in by_word.items() if len({clip.speaker for clip in clips}) >= PEOPLE}
+    others = sorted(by_word.keys() - taught)
+    strange = set(draw.permutation(len(others))[: -(-len(others) // 2)].tolist())
+    strangers = [clip for i, word in enumerate(others) if i in strange for clip in by_word[word][:OF_A_WORD]]
+    between = [clip for i, word in enumerate(others) if i not in strange for clip in by_word[word][:OF_A_WORD]]
+
+    half = -(-len(corpora.held_speech) // 2)
+    talk = [(i, vector) for i, pcm in enumerate(corpora.held_speech[:half]) for vector in _talk(encoder, pcm, draw)]
+    words = [(-1, vector) for clip in strangers for vector in _clip(encoder, clip, rooms)]
+    chosen = [(words + talk)[i] for i in draw.permutation(len(words) + len(talk))[:COHORT]]
+    world = World(adapter, encoder.id, *space, cohort=np.zeros((0, encoder.dimension), np.float32))
+    world = replace(world, cohort=world.place(np.stack([vector for _, vector in chosen])))
+    source = np.array([recording for recording, _ in chosen])
+
+    running = _running(encoder, world, source, corpora.held_speech, between, rooms, draw)
+    world = running.some(draw.permutation(len(running.lengths))[:IMPOSTORS], world)
+    said = [_said(encoder, _some_people(by_word[word], draw), rooms) for word in sorted(taught)]
+    commands = [command for one in said for command in _commands(encoder, world, one, draw)]
+    world = replace(world, impostors_per_hour=chances_per_hour(world, running, commands))
+    return replace(world, genuine=_genuine(encoder, world, said, draw))
 
 
-@dataclass(frozen=True)
-class Heard:
-    """What the encoder made of a clip, as it is (``quiet``) or in some room: ``vectors`` (1, dimension), or with its
-    variants (1 + variants, dimension) where it may be an example."""
-
-    clip: Clip
-    vectors: NDArray[np.float32]
-    quiet: bool
+# -- strangers
 
 
-def _heard(encoder: Encoder, clip: Clip, rooms: Augment, enlarged: bool) -> Iterator[Heard]:
-    quiet = np.pad(_samples(clip.samples), SAMPLE_RATE // 2)
-    for samples in (quiet, rooms(torch.from_numpy(quiet)[None])[0].numpy()):
+def _clip(encoder: Encoder, clip: Clip, rooms: Augment) -> Iterator[Matrix]:
+    """A word as it is, and in some room."""
+    for samples in _twice(clip, rooms):
         utterance = find_utterance(samples)
         if utterance is not None and SHORTEST <= utterance.seconds <= LONGEST:
-            variants = enlarge(utterance) if samples is quiet and enlarged else ()
-            vectors = np.stack([encoder.embed(heard) for heard in (utterance, *variants)])
-            yield Heard(clip, vectors, samples is quiet)
+            yield encoder.embed(utterance)
 
 
-def _spoken(encoder: Encoder, pcm: Pcm) -> list[NDArray[np.float32]]:
-    """What the spotter would take for a command in running speech."""
-    found = utterances(frames_of(_samples(pcm)))
-    return [encoder.embed(u) for u in found if SHORTEST <= u.seconds <= LONGEST]
-
-
-def _pieces(encoder: Encoder, pcm: Pcm, draw: np.random.Generator) -> Iterator[NDArray[np.float32]]:
-    """Pieces of sentences as long as words and short phrases."""
+def _talk(encoder: Encoder, pcm: Pcm, draw: np.random.Generator) -> Iterator[Matrix]:
+    """What lies between pauses, and pieces of sentences as long as words and short phrases."""
     samples = _samples(pcm)
+    for utterance in utterances(frames_of(samples)):
+        if SHORTEST <= utterance.seconds <= LONGEST:
+            yield encoder.embed(utterance)
     at = 0
     while at + 2 * SAMPLE_RATE < len(samples):
         length = int(draw.uniform(0.4, 1.6) * SAMPLE_RATE)
@@ -95,47 +95,105 @@ def _pieces(encoder: Encoder, pcm: Pcm, draw: np.random.Generator) -> Iterator[N
         at += length + int(draw.uniform(0.2, 0.8) * SAMPLE_RATE)
 
 
-def _samples(pcm: Pcm) -> Samples:
-    return pcm.astype(np.float32) / np.float32(32768)
+def _running(
+    encoder: Encoder, world: World, source: NDArray[np.int64], speech: list[Pcm], between: list[Clip], rooms: Augment,
+    draw: np.random.Generator,
+) -> Talk:  # fmt: skip
+    """Speech as the spotter hears it, every other recording in some room. ``source`` (cohort,) is the recording that a
+    stranger is from: nobody is a stranger to himself."""
+    vectors, near, places, ends = [], [], [], []
+    now = 0.0
+    for i, pcm in enumerate(speech):
+        parts = [_samples(pcm)]
+        if between and i % WORD_AFTER == 0:
+            parts += [np.zeros(SAMPLE_RATE, np.float32), _samples(between[draw.integers(len(between))].samples)]
+        samples = np.pad(np.concatenate(parts), SAMPLE_RATE // 2)
+        heard = windows(encoder, _in_room(samples, rooms) if i % 2 else samples)
+        placed = world.place(heard.vectors.astype(np.float32))
+        vectors.append(placed.astype(np.float16))
+        near.append(replace(world, cohort=world.cohort[source != i]).strangers(placed))
+        places.append(heard.lengths)
+        ends.append(now + heard.ends)
+        now += len(samples) / SAMPLE_RATE
+    return Talk(
+        np.concatenate(vectors), np.concatenate(near), np.concatenate(places), np.concatenate(ends), now / 3600
+    )  # fmt: skip
 
 
-def _few_of_each(sources: list[Any], draw: np.random.Generator) -> NDArray[np.bool_]:
-    """Which to keep, so that no word is there more than so often: a world in which a few words are said by hundreds is
-    not the one outside (on the development words that alone cost up to 0.1 ACC@1%FAR)."""
-    seen: Counter[Any] = Counter()
-    kept = np.zeros(len(sources), bool)
-    for i in draw.permutation(len(sources)):
-        seen[sources[i]] += 1
-        kept[i] = seen[sources[i]] <= OF_A_WORD
-    return kept
+# -- commands
 
 
-def _some(vectors: Matrix, draw: np.random.Generator) -> Matrix:
-    return vectors[draw.permutation(len(vectors))[:MOST]]
+@dataclass(frozen=True)
+class Said:
+    """A clip of a word that is taught: who says it, how long it is, ``vectors`` (1 + variants, dimension), the variants
+    only where it is heard as it was recorded (``quiet``) and may be an example; ``windows`` of it in a stream."""
+
+    clip: Clip
+    seconds: float
+    vectors: Matrix
+    quiet: bool
+    windows: Windows
 
 
-def _genuine(world: World, heard: list[Heard], draw: np.random.Generator) -> tuple[Genuine, ...]:
+def _some_people(clips: list[Clip], draw: np.random.Generator) -> list[Clip]:
+    """All that people say, until there are enough clips."""
+    by_person: dict[str, list[Clip]] = defaultdict(list)
+    for clip in clips:
+        by_person[clip.speaker].append(clip)
+    found: list[Clip] = []
+    for person in draw.permutation(sorted(by_person)):
+        if len(found) < CLIPS:
+            found += by_person[person]
+    return found
+
+
+def _said(encoder: Encoder, clips: list[Clip], rooms: Augment) -> list[Said]:
+    heard = []
+    for clip in clips:
+        for quiet, samples in zip((True, False), _twice(clip, rooms), strict=True):
+            utterance = find_utterance(samples)
+            if utterance is not None and SHORTEST <= utterance.seconds <= LONGEST:
+                heard.append((clip, quiet, samples, utterance))
+    wanted = fitting(encoder, [utterance.seconds for *_, utterance in heard])
+    return [
+        Said(
+            clip, utterance.seconds,
+            np.stack([encoder.embed(one) for one in (utterance, *(enlarge(utterance) if quiet else ()))]),
+            quiet, windows(encoder, samples, wanted),
+        )
+        for clip, quiet, samples, utterance in heard
+    ]  # fmt: skip
+
+
+def _commands(
+    encoder: Encoder, world: World, said: list[Said], draw: np.random.Generator
+) -> Iterator[tuple[Heads, Fits]]:
+    """A word taught by three people, several times."""
+    quiet = {one.clip.speaker: one for one in said if one.quiet}
+    people = draw.permutation(sorted(quiet))
+    for at in range(0, min(HOMES * SHOTS, len(people) - SHOTS + 1), SHOTS):
+        support = [quiet[person] for person in people[at : at + SHOTS]]
+        heads, _ = learned(world, [world.place(one.vectors) for one in support], [None] * SHOTS)
+        yield heads, fitting(encoder, [one.seconds for one in support])
+
+
+def _genuine(encoder: Encoder, world: World, words: list[list[Said]], draw: np.random.Generator) -> tuple[Genuine, ...]:
     """Held-out words taught in quiet, by one person or by several, then said again in all sorts of rooms by the same or
-    by others: what the examples score among themselves against what the next utterances score."""
-    by_word: dict[tuple[str, str], list[Heard]] = defaultdict(list)
-    for one in heard:
-        by_word[one.clip.corpus, one.clip.word].append(one)
-    often = [said for said in by_word.values() if len({one.clip.speaker for one in said}) >= 6]
+    by others: what the examples score among themselves against what the spotter finds in the next utterances."""
+    heard = [[_Query.of(world, one) for one in said] for said in words]
     rows = []
-    for shots in range(1, SHOTS + 1):
+    for shots in range(1, MOST_SHOTS + 1):
         own, queries = [], []
-        for said in often:
-            placed = [world.place(one.vectors) for one in said]
-            vectors = np.stack([each[0] for each in placed])
-            strangers = _without(world, vectors)
+        for said, asked in zip(words, heard, strict=True):
             for i in range(DRAWS):
                 support, rest = (_of_one if i % 2 else _of_several)(said, shots, draw)
                 if len(support) < shots or len(rest) < 3:
                     continue
-                examples = [placed[s] for s in support]
-                heads, _ = learned(strangers, examples, [None] * shots)
-                found = scores(heads, vectors[rest], strangers.strangers(vectors[rest]))[:, 0]
-                among = own_scores(strangers, examples, [None] * shots)
+                examples = [world.place(said[s].vectors) for s in support]
+                heads, _ = learned(world, examples, [None] * shots)
+                fits = fitting(encoder, [said[s].seconds for s in support])
+                found = np.array([score for r in rest if (score := asked[r].best(heads, fits)) is not None])
+                among = own_scores(world, examples, [None] * shots)
                 own.append(np.full(len(found), among.mean() if shots > 1 else 0.0))
                 queries.append(found)
         x, y = np.concatenate(own), np.concatenate(queries)
@@ -144,7 +202,25 @@ def _genuine(world: World, heard: list[Heard], draw: np.random.Generator) -> tup
     return tuple(rows)
 
 
-def _of_several(said: list[Heard], shots: int, draw: np.random.Generator) -> tuple[list[int], list[int]]:
+@dataclass(frozen=True)
+class _Query:
+    """Windows of an utterance in the world's space: vectors (n, dimension), near (n, 2), lengths (n,)."""
+
+    vectors: Matrix
+    near: Matrix
+    lengths: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, world: World, one: Said) -> "_Query":
+        placed = world.place(one.windows.vectors.astype(np.float32))
+        return cls(placed, world.strangers(placed), one.windows.lengths)
+
+    def best(self, heads: Heads, fits: Fits) -> float | None:
+        rows = fits[self.lengths]
+        return float(scores(heads, self.vectors[rows], self.near[rows]).max()) if rows.any() else None
+
+
+def _of_several(said: list[Said], shots: int, draw: np.random.Generator) -> tuple[list[int], list[int]]:
     """Examples of different people, and what others say."""
     people = draw.permutation(sorted({one.clip.speaker for one in said}))
     support = []
@@ -152,19 +228,32 @@ def _of_several(said: list[Heard], shots: int, draw: np.random.Generator) -> tup
         own = [i for i, one in enumerate(said) if one.clip.speaker == person and one.quiet]
         support += [int(draw.choice(own))] if own else []
     rest = [i for i, one in enumerate(said) if one.clip.speaker not in people[:shots]]
-    return support, draw.permutation(rest)[:40].tolist()
+    return support, draw.permutation(rest)[:QUERIES].tolist()
 
 
-def _of_one(said: list[Heard], shots: int, draw: np.random.Generator) -> tuple[list[int], list[int]]:
+def _of_one(said: list[Said], shots: int, draw: np.random.Generator) -> tuple[list[int], list[int]]:
     """Examples of one person, and what else that person says."""
     person = draw.choice(sorted({one.clip.speaker for one in said}))
     own = [i for i, one in enumerate(said) if one.clip.speaker == person]
     quiet = [i for i in own if said[i].quiet]
     support = draw.permutation(quiet)[:shots].tolist()
     used = {id(said[i].clip) for i in support}
-    return support, [i for i in own if id(said[i].clip) not in used][:40]
+    return support, [i for i in own if id(said[i].clip) not in used][:QUERIES]
 
 
-def _without(world: World, own: Matrix) -> World:
-    """The world without a word's own utterances in the cohort."""
-    return replace(world, cohort=world.cohort[(world.cohort @ own.T).max(axis=1) < 0.9999])
+# -- sounds
+
+
+def _twice(clip: Clip, rooms: Augment) -> tuple[Samples, Samples]:
+    """A clip with a pause around it, as it is and in some room."""
+    quiet = np.pad(_samples(clip.samples), SAMPLE_RATE // 2)
+    return quiet, _in_room(quiet, rooms)
+
+
+def _in_room(samples: Samples, rooms: Augment) -> Samples:
+    heard: Samples = rooms(torch.from_numpy(samples)[None])[0].numpy()
+    return heard
+
+
+def _samples(pcm: Pcm) -> Samples:
+    return pcm.astype(np.float32) / np.float32(32768)

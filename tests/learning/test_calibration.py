@@ -13,6 +13,7 @@ from tests.recognition.worlds import GENUINE, around, vectors, world
 PER_HOUR, MANY = 500.0, 5000
 EXPONENTIAL = np.random.default_rng(0).exponential(0.05, MANY).astype(np.float32)
 NORMAL = np.random.default_rng(1).normal(-0.4, 0.1, MANY).astype(np.float32)
+ANY = np.ones(1, bool)  # the impostors of the small world are of one length
 
 
 # -- false accepts
@@ -125,7 +126,7 @@ CENTRE = vectors(1, 30)
 
 
 def promised(share: float, highest_frr: float = 0.3, own: float = 0.6) -> tuple[float, float, float, bool]:
-    kept = promise(world(), heads_of(CENTRE), np.full(3, own, np.float32), 3, share, highest_frr)
+    kept = promise(world(), heads_of(CENTRE), np.full(3, own, np.float32), 3, ANY, share, highest_frr)
     return kept.threshold, kept.expected_fa_per_hour, kept.expected_frr, kept.over_budget
 
 
@@ -168,13 +169,14 @@ def test_promise_is_about_the_head_that_strangers_score_highest_with() -> None:
     one, two = (heads_of(vectors(1, seed)) for seed in (31, 32))
     together = Heads(np.concatenate([one.weights, two.weights]), np.concatenate([one.bias, two.bias]))
     own = np.full(3, 0.9, np.float32)
-    alone = [promise(world(), heads, own, 3, 0.5, 0.3).threshold for heads in (one, two)]
-    assert promise(world(), together, own, 3, 0.5, 0.3).threshold >= max(alone) - 1e-6
+    alone = [promise(world(), heads, own, 3, ANY, 0.5, 0.3).threshold for heads in (one, two)]
+    assert promise(world(), together, own, 3, ANY, 0.5, 0.3).threshold >= max(alone) - 1e-6
 
 
 def test_bundled_world_gives_promises(mind: Mind) -> None:
-    heads, _ = learned(mind.world, [vector[None] for vector in mind.world.impostors[:3]], [None] * 3)
-    rates = [promise(mind.world, heads, np.full(3, 0.3, np.float32), 3, share, 0.3) for share in (10, 0.25, 0.01)]
+    heads, _ = learned(mind.world, [vector[None] for vector in mind.world.cohort[:3]], [None] * 3)
+    own, fits = np.full(3, 0.3, np.float32), np.arange(int(mind.world.lengths.max()) + 1) < 3
+    rates = [promise(mind.world, heads, own, 3, fits, share, 0.3) for share in (10, 0.25, 0.01)]
     assert rates[0].threshold < rates[2].threshold + 1e-9
     assert all(np.isfinite([r.threshold, r.expected_fa_per_hour, r.expected_frr]).all() for r in rates)
     assert all(0 <= r.expected_frr <= 0.3 + 1e-9 for r in rates)

@@ -14,12 +14,15 @@ from speakerd.listening.spotter import Spotter
 from speakerd.recognition.scoring import Matcher
 from speakerd.store.knowledge import Knowledge
 from tests.listening.taught import CLIPS, LAMP, MUSIC
-from tests.recordings import clips, room, said
+from tests.recordings import clips, room, said, speech
 
 
 def heard(spotter: Spotter, samples: Samples) -> list[Detection]:
-    found = [spotter.push(frame) for frame in frames_of(samples)]
-    return [one for one in [*found, spotter.flush()] if one is not None]
+    return [*(one for frame in frames_of(samples) for one in spotter.push(frame)), *spotter.flush()]
+
+
+def accepted(spotter: Spotter, samples: Samples) -> list[Detection]:
+    return [one for one in heard(spotter, samples) if one.accepted]
 
 
 @pytest.fixture
@@ -29,12 +32,12 @@ def spotter(mind: Mind, taught: Knowledge) -> Spotter:
 
 def test_detection_says_what_was_heard_when(spotter: Spotter, taught: Knowledge) -> None:
     began = time.time()
-    lamp, music = heard(spotter, said(2, CLIPS[LAMP][0], 1, CLIPS[MUSIC][0], 1))
+    lamp, music = accepted(spotter, said(2, CLIPS[LAMP][0], 1, CLIPS[MUSIC][0], 1))
     assert (lamp.command, lamp.action) == (LAMP, "lamp")
     assert (music.command, music.action) == (MUSIC, None)
-    assert lamp.start == pytest.approx(2.5, abs=0.1)
+    assert lamp.start == pytest.approx(2.5, abs=0.2)  # windows have few lengths
     length = len(CLIPS[LAMP][0]) / 16000
-    assert 2 + length - 0.5 < lamp.time < 2 + length + 0.3  # the pause that ends it may lie within the clip
+    assert 2 + length - 0.7 < lamp.time < 2 + length + 0.3  # the clip has quiet around the word
     assert music.start > lamp.time
     for found in (lamp, music):
         command = taught.find(found.command)
@@ -63,21 +66,32 @@ def test_nothing_is_detected_while_nothing_is_known(mind: Mind) -> None:
     assert spotter.segmenter.level < -50
 
 
-def test_nothing_in_silence_and_in_what_is_too_short_or_too_long_for_a_command(spotter: Spotter) -> None:
+def test_nothing_in_silence_and_in_what_is_too_short_for_a_command(spotter: Spotter) -> None:
     middle = CLIPS[LAMP][0][9000:17000]
     assert heard(spotter, room(10)) == []
-    assert heard(spotter, said(1, middle[:2240], 1)) == []
-    assert heard(spotter, said(1, *[middle] * 12, 1)) == []
-    assert len(heard(spotter, said(1, middle, 1))) == 1
+    assert accepted(spotter, said(1, middle[:2240], 1)) == []
+
+
+def test_command_is_found_in_running_speech(spotter: Spotter) -> None:
+    before, after = speech(3.0), speech(6.0)[48000:]
+    lamp = CLIPS[LAMP][0][7000:21000]  # without the quiet around it
+    (found,) = accepted(spotter, said(1, before, lamp, after, 1))
+    assert found.command == LAMP
+    assert found.start == pytest.approx(4.0, abs=0.3)
+    assert found.time < 4.0 + len(lamp) / 16000 + 0.4, "the gate is open for three more seconds"
+
+
+def test_two_commands_without_a_pause_are_two(spotter: Spotter) -> None:
+    lamp, music = CLIPS[LAMP][0][7000:21000], CLIPS[MUSIC][0][6000:]
+    assert [one.command for one in accepted(spotter, said(1, lamp, music, 1))] == [LAMP, MUSIC]
 
 
 def test_end_of_the_stream_ends_what_is_being_said(spotter: Spotter) -> None:
     spoken = said(1, CLIPS[LAMP][0][:20000])
-    assert [spotter.push(frame) for frame in frames_of(spoken)] == [None] * -(-len(spoken) // 320)
-    found = spotter.flush()
-    assert found is not None
+    assert [one for frame in frames_of(spoken) for one in spotter.push(frame)] == []
+    (found,) = spotter.flush()
     assert found.time == pytest.approx(len(spoken) / 16000, abs=0.02)
-    assert spotter.flush() is None
+    assert spotter.flush() == []
 
 
 def test_other_knowledge_counts_from_the_next_frame_on(spotter: Spotter, taught: Knowledge) -> None:
@@ -85,15 +99,14 @@ def test_other_knowledge_counts_from_the_next_frame_on(spotter: Spotter, taught:
     frames = list(frames_of(said(1, CLIPS[MUSIC][0], 1)))
     half = 50 + 40  # in the middle of the word
     for frame in frames[:half]:
-        assert spotter.push(frame) is None
+        spotter.push(frame)
     assert spotter.segmenter.open
     spotter.know(lamp)
-    (found,) = (one for one in map(spotter.push, frames[half:]) if one is not None)
-    assert found.command == LAMP  # the only one known by then
+    assert {one.command for frame in frames[half:] for one in spotter.push(frame)} == {LAMP}, "the only one known"
     spotter.know(Knowledge(3, taught.encoder))
     assert heard(spotter, said(1, CLIPS[MUSIC][0], 1)) == []
     spotter.know(taught)
-    assert [one.command for one in heard(spotter, said(1, CLIPS[MUSIC][0], 1))] == [MUSIC]
+    assert [one.command for one in accepted(spotter, said(1, CLIPS[MUSIC][0], 1))] == [MUSIC]
 
 
 def test_every_word_of_people_is_compared_once_and_in_order(spotter: Spotter) -> None:

@@ -8,6 +8,7 @@ import pytest
 from speakerd.recognition.encoder import ModelError
 from speakerd.recognition.head import NEAREST, Adapter
 from speakerd.recognition.world import World, unit, whitening_of
+from speakerd.store.knowledge import Heads
 from tests.recognition.worlds import DIMENSION, around, vectors, world, write_adapter
 
 LEAN = 0.032  # of a score, for each deviation above strangers, before anything was meta-learned
@@ -30,8 +31,9 @@ def test_world_comes_back_as_it_was_saved(path: Path) -> None:
     assert np.array_equal(loaded.matrix, saved.matrix)
     assert np.array_equal(loaded.mean, saved.mean)
     assert np.abs(loaded.cohort - saved.cohort).max() < 1e-3  # half precision
-    assert np.abs(loaded.impostors - saved.impostors).max() < 1e-3
-    assert loaded.cohort.dtype == loaded.impostors.dtype == np.float32
+    assert loaded.cohort.dtype == np.float32
+    for part in ("impostors", "near_impostors", "lengths"):
+        assert np.array_equal(getattr(loaded, part), getattr(saved, part))
     assert loaded.impostors_per_hour == saved.impostors_per_hour
     assert loaded.genuine == saved.genuine
     assert loaded.id == replace(saved, cohort=loaded.cohort).id  # the same head, too
@@ -127,7 +129,15 @@ def test_strangers_come_as_near_to_many_as_to_each_alone() -> None:
     small, many = world(), vectors(600, 3)  # more than are compared at once
     alone = np.concatenate([small.strangers(many[i : i + 1]) for i in (0, 255, 256, 599)])
     assert small.strangers(many)[[0, 255, 256, 599]] == pytest.approx(alone, rel=1e-4)
-    assert np.array_equal(small.near_impostors, small.strangers(small.impostors))
+
+
+def test_command_is_compared_with_impostors_of_its_lengths() -> None:
+    small = world(lengths=np.arange(2000) % 3)
+    heads = Heads(vectors(2, 9), np.zeros(2, np.float32))
+    all_of_them = small.against(heads, np.array([True, True, True]))
+    some = small.against(heads, np.array([False, True, True]))
+    assert all_of_them.shape == (2000, 2)
+    assert np.array_equal(some, all_of_them[small.lengths > 0])
 
 
 def test_whoever_stands_in_a_crowd_has_strangers_nearer() -> None:

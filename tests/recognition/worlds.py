@@ -61,8 +61,11 @@ def world(**changes: object) -> World:
         mean=np.zeros(DIMENSION, np.float32),
         matrix=np.eye(DIMENSION, dtype=np.float32),
         cohort=vectors(300, 1),
-        impostors=vectors(2000, 2),
+        impostors=vectors(2000, 2).astype(np.float16),
+        near_impostors=np.zeros((0, 2), np.float32),
+        lengths=np.zeros(2000, np.int64),
         genuine=GENUINE,
         impostors_per_hour=500.0,
     )
-    return replace(usual, **changes)
+    changed = replace(usual, **changes)
+    return replace(changed, near_impostors=changed.strangers(changed.impostors.astype(np.float32)))

@@ -142,8 +142,8 @@ class Trial:
 
 def _world(adapter: Adapter, encoder: str, strange: Matrix, mean: Matrix, matrix: Matrix) -> World:
     nobody = np.zeros((0, strange.shape[1]), np.float32)
-    white = World(adapter, encoder, mean, matrix, nobody, nobody, (), 1.0).place(strange)
-    return World(adapter, encoder, mean, matrix, white, white, (), 1.0)
+    white = World(adapter, encoder, mean, matrix, nobody).place(strange)
+    return World(adapter, encoder, mean, matrix, white, white.astype(np.float16))
 
 
 def compare(

@@ -1,0 +1,99 @@
+"""Running speech as the spotter hears it, and how many chances to be wrong an hour of it brings.
+
+Thresholds are set by windows of running speech, a few thousand that were picked at random. The spotter looks at windows
+a dozen times a second and of several lengths, of which neighbours score alike, and takes the best of them. How many
+windows picked at random an hour of talk is worth, so that the rates which they predict are those of events, is found by
+counting what happens on held-out speech.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speakerd.audio.segmenter import frames_of
+from speakerd.config.settings import Gate
+from speakerd.events import Samples
+from speakerd.learning.calibration import Impostors
+from speakerd.listening.windows import Ear
+from speakerd.recognition.encoder import Encoder
+from speakerd.recognition.head import Matrix, scores
+from speakerd.recognition.lengths import Fits, lengths
+from speakerd.recognition.world import World
+from speakerd.store.knowledge import Heads
+
+DEAF = 2.0  # seconds after an event in which nothing counts
+WANTED = 1.0  # false accepts an hour of each command: enough of them can be counted there
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of one recording: ``vectors`` (n, dimension) by the encoder, ``lengths`` (n,) their places among the
+    lengths, ``ends`` (n,) in seconds."""
+
+    vectors: NDArray[np.float16]
+    lengths: NDArray[np.int64]
+    ends: NDArray[np.float64]
+
+
+def windows(encoder: Encoder, samples: Samples, wanted: Fits | None = None) -> Windows:
+    """All windows that the spotter would look at, of the ``wanted`` lengths (None: of all)."""
+    places = list(range(len(lengths(encoder)))) if wanted is None else np.flatnonzero(wanted).tolist()
+    ear = Ear(encoder, Gate())
+    hops = [hop for frame in frames_of(samples) for hop in ear.push(frame, places)] + ear.flush(places)
+    found = sorted((window for hop in hops for window in hop), key=lambda window: window.length)
+    vectors = [np.zeros((0, encoder.dimension), np.float16)]
+    for place in places:  # those of one length together, so that none is filled up
+        runs = [window.frames for window in found if window.length == place]
+        vectors += [encoder.pool(runs).astype(np.float16)] if runs else []
+    ends = np.array([window.end for window in found])
+    return Windows(np.concatenate(vectors), np.array([window.length for window in found], np.int64), ends)
+
+
+@dataclass(frozen=True)
+class Talk:
+    """Windows of ``hours`` of recordings, one after the other: ``vectors`` (n, dimension) and ``near`` (n, 2) in the
+    world's space, ``lengths`` (n,), ``ends`` (n,) in seconds."""
+
+    vectors: NDArray[np.float16]
+    near: Matrix
+    lengths: NDArray[np.int64]
+    ends: NDArray[np.float64]
+    hours: float
+
+    def some(self, rows: NDArray[np.int64], world: World) -> World:
+        """The world with some of them as its impostors."""
+        chosen = self.vectors[rows], self.near[rows], self.lengths[rows]
+        return replace(world, impostors=chosen[0], near_impostors=chosen[1], lengths=chosen[2])
+
+
+def chances_per_hour(world: World, talk: Talk, commands: Sequence[tuple[Heads, Fits]]) -> float:
+    """What ``impostors_per_hour`` must be for the rates of :class:`Impostors` to be those of events. ``commands`` is
+    said by nobody in the ``talk``: the head of each, and which lengths fit it."""
+    order = np.argsort(talk.ends, kind="stable")
+    times = talk.ends[order]
+    thought, best = [], []
+    for heads, fits in commands:
+        thought.append(Impostors(world.against(heads, fits).max(axis=1), 1.0))
+        found = np.full(len(order), -np.inf, np.float32)
+        rows = np.flatnonzero(fits[talk.lengths[order]])
+        for some in np.array_split(rows, len(rows) // 20000 + 1):
+            vectors = talk.vectors[order[some]].astype(np.float32)
+            found[some] = scores(heads, vectors, talk.near[order[some]]).max(axis=1)
+        best.append(found)
+    wanted = WANTED * talk.hours * len(commands)
+    low, high = 1e-9, 1.0  # the share of impostors at which so many events happen
+    for _ in range(30):
+        share = float(np.sqrt(low * high))
+        events = sum(_events(times[found >= one.threshold(share)]) for one, found in zip(thought, best, strict=True))
+        low, high = (share, high) if events < wanted else (low, share)
+    return WANTED / share
+
+
+def _events(times: NDArray[np.float64]) -> int:
+    count, until = 0, -1.0
+    for time in times:
+        if time >= until:
+            count, until = count + 1, time + DEAF
+    return count

@@ -1,0 +1,63 @@
+"""Windows of recorded commands: found where they are, and heard as at enrolment."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from speakerd.audio.segmenter import find_utterance, frames_of
+from speakerd.config import Config
+from speakerd.events import Samples
+from speakerd.house import Mind
+from speakerd.listening.windows import Ear, Hop
+from speakerd.recognition.lengths import fitting, lengths
+from tests.listening.taught import CLIPS, LAMP
+from tests.recordings import room, said
+
+
+def hops(mind: Mind, wanted: Sequence[int], samples: Samples) -> list[Hop]:
+    ear = Ear(mind.encoder, Config().gate)
+    return [hop for frame in frames_of(samples) for hop in ear.push(frame, wanted)] + ear.flush(wanted)
+
+
+def test_window_over_a_word_is_heard_as_the_word_alone(mind: Mind) -> None:
+    samples = said(1, CLIPS[LAMP][0], 1)
+    utterance = find_utterance(samples)
+    assert utterance is not None
+    alone = mind.encoder.embed(utterance)
+    fits = np.flatnonzero(fitting(mind.encoder, [utterance.seconds])).tolist()
+    windows = [window for hop in hops(mind, fits, samples) for window in hop]
+    likeness = mind.encoder.pool([window.frames for window in windows]) @ alone
+    best = windows[int(likeness.argmax())]
+    assert likeness.max() > 0.97
+    assert best.start == pytest.approx(utterance.start, abs=0.2)
+    assert best.end == pytest.approx(utterance.end_time, abs=0.3)
+
+
+def test_hops_follow_one_another_and_windows_end_with_them(mind: Mind) -> None:
+    found = [hop for hop in hops(mind, [0, 2, 4], said(1, CLIPS[LAMP][0], 1)) if hop]
+    assert np.diff([hop[0].end for hop in found]) == pytest.approx([0.08] * (len(found) - 1))
+    tried = lengths(mind.encoder)
+    for hop in found:
+        assert len({window.end for window in hop}) == 1
+        assert [window.length for window in hop] == [0, 2, 4][: len(hop)]
+        assert all(len(window.frames) == tried[window.length] for window in hop)
+
+
+def test_windows_reach_back_over_what_was_heard_before(mind: Mind) -> None:
+    samples = said(1, CLIPS[LAMP][0], 1)
+    (short, long) = [hop for hop in hops(mind, [0, 3], samples) if len(hop) == 2][-1]
+    assert np.array_equal(long.frames[-len(short.frames) :], short.frames)
+    assert long.end - long.start == pytest.approx((lengths(mind.encoder)[3] - 1) * 0.08)
+
+
+def test_ear_is_shut_while_nobody_speaks_and_after_an_interruption(mind: Mind) -> None:
+    ear = Ear(mind.encoder, Config().gate)
+    assert [hop for frame in frames_of(room(3)) for hop in ear.push(frame, [0])] == []
+    assert ear.over
+    for frame in frames_of(CLIPS[LAMP][0][:16000]):
+        ear.push(frame, [0])
+    assert not ear.over
+    ear.reset()
+    assert ear.over
+    assert ear.flush([0]) == []
