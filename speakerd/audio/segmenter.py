@@ -6,6 +6,7 @@ from a running estimate of the room's own level; that way a fan neither opens th
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from math import log10
 
 import numpy as np
 import webrtcvad
@@ -20,7 +21,7 @@ SHORTEST, LONGEST = 0.2, 4.0  # seconds that a command can last; what is longer 
 
 def decibels(samples: Samples) -> float:
     """Level in dBFS, not below -100."""
-    return 10 * float(np.log10(np.mean(np.square(samples)) + 1e-10))
+    return 10 * log10(float(samples @ samples) / len(samples) + 1e-10)
 
 
 class Room:
@@ -75,7 +76,7 @@ class Segmenter:
     def push(self, frame: Samples) -> Utterance | None:
         """Take the next frame, (320,)."""
         self._count += 1
-        self.level = decibels(frame - frame.mean())  # a cheap sound card's constant offset is no sound
+        self.level = decibels(frame - frame.sum() / FRAME)  # a cheap sound card's constant offset is no sound
         pcm = (np.clip(frame, -1, 1) * 32767).astype(np.int16).tobytes()
         speech = self._vad.is_speech(pcm, SAMPLE_RATE)
         speech = self.room.stands_out(self.level) and speech
