@@ -16,7 +16,7 @@ from speakerd.evaluation.conditions import CLEAN
 from speakerd.evaluation.controls import Score, Scorer
 from speakerd.evaluation.episodes import Episode
 from speakerd.evaluation.metrics import Interval, accuracy_at, auroc, interval, rejects_saved, threshold_at
-from speakerd.evaluation.product import taught
+from speakerd.evaluation.product import Fitting, taught
 from speakerd.evaluation.space import Vectors
 from speakerd.recognition.world import World
 
@@ -61,10 +61,10 @@ class Trial:
     when taught and when asked. ``silence``: whether a clip without an utterance may be named (it is rejected else)."""
 
     def __init__(
-        self, world: World, support: Vectors, tried: Vectors, budget: Listening, silence: bool = False
+        self, world: World, support: Vectors, tried: Vectors, budget: Listening, fits: Fitting, silence: bool = False
     ) -> None:
         self.world, self.support, self.tried, self.budget = world, support, tried, budget
-        self._silence = silence
+        self._fits, self._silence = fits, silence
         self._impostors = Vectors.impostors(world)
 
     def heard(self, episodes: Sequence[Episode]) -> float:
@@ -76,7 +76,7 @@ class Trial:
         return self._draw(score, episode, self._best(score, episode.queries), self._best(score, episode.negatives))
 
     def product(self, episode: Episode) -> tuple[Draw, Promised]:
-        known = taught(self.world, self.support[episode.support], episode.owners, self.budget)
+        known = taught(self.world, self.support[episode.support], episode.owners, self.budget, self._fits)
         asked, strange = self._best(known, episode.queries), self._best(known, episode.negatives)
         draw = self._draw(known, episode, asked, strange)
         accepted, wrong = (best >= known.thresholds[which] for best, which in (asked, strange))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from speakerd.evaluation.few_shot import Trial
 from speakerd.evaluation.sounds import NOTHING, Indices, Progress, Sounds, hear, is_corpus, speech_in, words_in
 from speakerd.evaluation.space import Vectors
 from speakerd.house import Mind
+from speakerd.recognition.lengths import fitting
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,14 @@ class Ear:
         wanted = dict.fromkeys((CLEAN, *conditions.levels))
         taught = conditions.levels if conditions.taught_in_noise else (CLEAN,)
         heard = hear(mind.encoder, sounds, progress, tuple(wanted), conditions.noise, config.gate, taught)
-        vectors = {level: Vectors.of(mind.world, found.vectors, found.cut) for level, found in heard.items()}
+        vectors = {
+            level: Vectors.of(mind.world, found.vectors, found.cut, found.seconds) for level, found in heard.items()
+        }
         self.clean = vectors[CLEAN]
         self.trials = {
             level: Trial(
                 mind.world, vectors[level if conditions.taught_in_noise else CLEAN], vectors[level], config.listening,
-                silence,
+                partial(fitting, mind.encoder), silence,
             )
             for level in conditions.levels
         }  # fmt: skip

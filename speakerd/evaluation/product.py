@@ -1,5 +1,6 @@
 """The product's own way, by the very functions that ``enroll`` and ``score`` call."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,12 @@ from speakerd.evaluation.controls import Owners
 from speakerd.evaluation.space import Vectors
 from speakerd.learning.calibration import TALK_HOURS, own_scores, promise
 from speakerd.recognition.head import scores
+from speakerd.recognition.lengths import Fits
 from speakerd.recognition.scoring import learned
 from speakerd.recognition.world import World
 from speakerd.store.knowledge import Heads
+
+Fitting = Callable[[Sequence[float]], Fits]
 
 
 @dataclass(frozen=True)
@@ -28,18 +32,18 @@ class Taught:
         return scores(self.heads, tried.white, tried.strange)
 
 
-def taught(world: World, support: Vectors, owners: Owners, budget: Listening) -> Taught:
-    """Teach each command from its examples, by nobody in particular."""
+def taught(world: World, support: Vectors, owners: Owners, budget: Listening, fits: Fitting) -> Taught:
+    """Teach each command from its examples, by nobody in particular. ``fits`` gives the lengths for them."""
     commands = int(owners.max()) + 1
     share = budget.false_accepts_per_day / TALK_HOURS / commands
     heads, promises = [], []
-    any_length = np.ones(int(world.lengths.max()) + 1, bool)  # that of a clip is not kept
     for command in range(commands):
         examples = list(support.taught[owners == command])
         nobody: list[str | None] = [None] * len(examples)
+        seconds = support.seconds[owners == command].tolist()
         head, _ = learned(world, examples, nobody)
         own = own_scores(world, examples, nobody)
-        promises.append(promise(world, head, own, len(examples), any_length, share, budget.highest_frr))
+        promises.append(promise(world, head, own, len(examples), fits(seconds), share, budget.highest_frr))
         heads.append(head)
     together = Heads(np.concatenate([head.weights for head in heads]), np.concatenate([head.bias for head in heads]))
     thresholds = np.array([kept.threshold for kept in promises])

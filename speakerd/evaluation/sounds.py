@@ -95,7 +95,7 @@ def words_in(folder: Path) -> Sounds:
 
 
 def speech_in(folder: Path, progress: Progress, gate: Gate | None = None) -> Sounds:
-    """What the spotter would take for a command in running speech."""
+    """What lies between two pauses in running speech, and is as long as a command."""
     pieces = []
     for path in recordings(folder):
         progress(folder.name)
@@ -112,10 +112,12 @@ def speech_in(folder: Path, progress: Progress, gate: Gate | None = None) -> Sou
 class Heard:
     """Embeddings (pieces, 1 + variants, dimension) as the encoder gives them, the variants those that an example is
     enlarged by (zeros where it was not to be an example); ``cut`` (pieces,): whether the segmenter found an utterance
-    that can be a command (where not, the whole was heard, and it counts as rejected)."""
+    that can be a command (where not, the whole was heard, and it counts as rejected), ``seconds`` (pieces,) how long it
+    is."""
 
     vectors: Matrix
     cut: NDArray[np.bool_]
+    seconds: NDArray[np.float64]
 
 
 def hear(
@@ -130,6 +132,7 @@ def hear(
     """
     vectors = {level: np.zeros((len(sounds), 1 + VARIANTS, encoder.dimension), np.float32) for level in levels}
     cut = {level: np.zeros(len(sounds), bool) for level in levels}
+    seconds = {level: np.zeros(len(sounds)) for level in levels}
     last, recording = None, np.zeros(0, np.float32)
     for i, piece in enumerate(sounds.pieces):
         if piece.path != last:  # pieces of one recording follow one another
@@ -144,10 +147,11 @@ def hear(
                 begin, end = (clean.begin, clean.end) if clean.decided else (0, len(samples))
                 found = _utterance(noise.mixed(samples, (begin, end), level, piece.key), piece, gate)
             vectors[level][i, 0] = encoder.embed(found)
+            seconds[level][i] = found.seconds
             cut[level][i] = bool(found.decided) and SHORTEST <= found.seconds <= LONGEST
             if level in taught and cut[level][i] and sounds.words[i]:
                 vectors[level][i, 1:] = [encoder.embed(variant) for variant in enlarge(found)]
-    return {level: Heard(vectors[level], cut[level]) for level in levels}
+    return {level: Heard(vectors[level], cut[level], seconds[level]) for level in levels}
 
 
 def _part(recording: Samples, piece: Piece) -> Samples:

@@ -19,7 +19,7 @@ class Vectors:
     after whitening with the full covariance of world embeddings; ``near`` and ``spread`` (n,): mean and deviation of
     the cosines to the nearest strangers; ``strange`` (n, 2): ``World.strangers``; ``taught`` (n, 1 + variants,
     dimension): white, with what it is enlarged by where it can be an example; ``cut`` (n,): whether there was an
-    utterance (where not, whatever is scored counts as rejected)."""
+    utterance (where not, whatever is scored counts as rejected); ``seconds`` (n,): how long it is."""
 
     raw: Matrix
     white: Matrix
@@ -29,13 +29,16 @@ class Vectors:
     strange: Matrix
     taught: Matrix
     cut: NDArray[np.bool_]
+    seconds: NDArray[np.float64]
 
     @classmethod
-    def of(cls, world: World, heard: Matrix, cut: NDArray[np.bool_]) -> "Vectors":
+    def of(cls, world: World, heard: Matrix, cut: NDArray[np.bool_], seconds: NDArray[np.float64]) -> "Vectors":
         """``heard`` (n, 1 + variants, dimension): embeddings by the encoder."""
         raw, taught = heard[:, 0], world.place(heard)
         white = np.ascontiguousarray(taught[:, 0])
-        return cls(raw, white, fully_white(world, raw), *nearest(world, white), world.strangers(white), taught, cut)
+        return cls(
+            raw, white, fully_white(world, raw), *nearest(world, white), world.strangers(white), taught, cut, seconds
+        )
 
     @classmethod
     def impostors(cls, world: World) -> "Vectors":
@@ -43,12 +46,21 @@ class Vectors:
         white = world.impostors.astype(np.float32)
         raw, there = unwhitened(world, white), np.ones(len(white), bool)
         strange = world.near_impostors
-        return cls(raw, white, fully_white(world, raw), *nearest(world, white), strange, white[:, None], there)
+        return cls(
+            raw,
+            white,
+            fully_white(world, raw),
+            *nearest(world, white),
+            strange,
+            white[:, None],
+            there,
+            np.zeros(len(white)),
+        )
 
     def __getitem__(self, rows: Rows) -> "Vectors":
         return Vectors(
             self.raw[rows], self.white[rows], self.full[rows], self.near[rows], self.spread[rows], self.strange[rows],
-            self.taught[rows], self.cut[rows],
+            self.taught[rows], self.cut[rows], self.seconds[rows],
         )  # fmt: skip
 
     def __len__(self) -> int:

@@ -36,12 +36,12 @@ def heard(raw: Matrix) -> Matrix:
 @pytest.fixture(scope="module")
 def support(small: World) -> Vectors:
     raw = np.concatenate([around(vectors(1, 20 + i), SHOTS, 0.5, 30 + i) for i in range(COMMANDS)] + [vectors(4, 40)])
-    return Vectors.of(small, heard(raw), np.ones(len(raw), bool))
+    return Vectors.of(small, heard(raw), np.ones(len(raw), bool), np.ones(len(raw)))
 
 
 @pytest.fixture(scope="module")
 def tried(small: World) -> Vectors:
-    return Vectors.of(small, heard(vectors(50, 50)), np.ones(50, bool))
+    return Vectors.of(small, heard(vectors(50, 50)), np.ones(50, bool), np.ones(50))
 
 
 def test_the_encoders_vectors_come_back(small: World) -> None:
@@ -57,7 +57,7 @@ def test_full_whitening_leaves_nothing_to_whiten(small: World) -> None:
 
 def test_slices_are_what_was_worked_out(small: World, tried: Vectors) -> None:
     some = tried[np.array([4, 2])]
-    afresh = Vectors.of(small, heard(vectors(50, 50))[[4, 2]], tried.cut[[4, 2]])
+    afresh = Vectors.of(small, heard(vectors(50, 50))[[4, 2]], tried.cut[[4, 2]], tried.seconds[[4, 2]])
     for part in ("raw", "white", "full", "near", "spread", "strange", "taught", "cut"):
         np.testing.assert_allclose(getattr(some, part), getattr(afresh, part), atol=1e-5)
     ours = Vectors.impostors(small)
@@ -80,7 +80,7 @@ def test_product_learns_every_command_by_itself_and_from_its_variants(
     small: World, support: Vectors, tried: Vectors
 ) -> None:
     budget = Listening(false_accepts_per_day=3.0)
-    product = taught(small, support, OWNERS, budget)
+    product = taught(small, support, OWNERS, budget, lambda _: np.ones(1, bool))
     found = product(tried)
     for c in range(COMMANDS):
         examples = [small.place(each) for each in heard(support.raw)[c == OWNERS]]
@@ -88,7 +88,7 @@ def test_product_learns_every_command_by_itself_and_from_its_variants(
         expected = scores(heads, tried.white, small.strangers(tried.white))[:, 0]
         np.testing.assert_allclose(found[:, c], expected, atol=1e-5)
         own = own_scores(small, examples, [None] * SHOTS)
-        kept = promise(small, heads, own, SHOTS, 3.0 / TALK_HOURS / COMMANDS, budget.highest_frr)
+        kept = promise(small, heads, own, SHOTS, np.ones(1, bool), 3.0 / TALK_HOURS / COMMANDS, budget.highest_frr)
         assert product.thresholds[c] == pytest.approx(kept.threshold, abs=1e-5)
 
 
@@ -125,7 +125,7 @@ def test_ridge_is_where_the_loss_is_least(small: World, support: Vectors, monkey
     axes = np.concatenate([np.eye(DIMENSION), np.zeros((1, DIMENSION))]).astype(np.float32)
     nothing = np.zeros(len(axes), np.float32)
     strange = np.stack([nothing, nothing], axis=1)
-    along = Vectors(axes, axes, axes, nothing, nothing, strange, axes[:, None], nothing > 0)
+    along = Vectors(axes, axes, axes, nothing, nothing, strange, axes[:, None], nothing > 0, nothing)
     found = controls.ridge(small, support, OWNERS)(along).astype(float)  # the weights themselves, and the bias
     bias, weights = found[-1, 0], found[:-1, 0] - found[-1, 0]
 

@@ -1,7 +1,7 @@
 """The evaluation gives the figures that teaching and trying by hand would, on the draws that it writes down."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from speakerd.audio.files import read_audio
+from speakerd.audio.segmenter import LONGEST, SHORTEST, frames_of, utterances
 from speakerd.config import Config
 from speakerd.demo.truth import STREAM
 from speakerd.evaluation.controls import CONTROLS
@@ -18,6 +20,7 @@ from speakerd.evaluation.material import Ear, Material
 from speakerd.evaluation.metrics import accuracy_at, interval, rejects_saved, threshold_at
 from speakerd.evaluation.study import Plan, Study
 from speakerd.house import Mind
+from speakerd.recognition.scoring import Matcher
 from tests.cli.conftest import Call
 from tests.evaluation.material import folder_of, quietly
 from tests.running import CLIPS
@@ -67,8 +70,8 @@ class ByHand:
 
 
 @pytest.fixture(scope="module")
-def by_hand(written: Written, tmp_path_factory: pytest.TempPathFactory) -> list[ByHand]:
-    """The same draws with `enroll`, `score` and `listen`."""
+def by_hand(mind: Mind, written: Written, tmp_path_factory: pytest.TempPathFactory) -> list[ByHand]:
+    """The same draws with `enroll` and `score`."""
     from click.testing import CliRunner
 
     from speakerd.cli import main
@@ -86,9 +89,19 @@ def by_hand(written: Written, tmp_path_factory: pytest.TempPathFactory) -> list[
             call("enroll", name, *files)
         listing = state / "files.txt"
         listing.write_text("".join(f"{path}\n" for path, _ in episode["queries"]))
-        scored, heard = lines(call("score", "--list", listing)), lines(call("listen", STREAM, "--all"))
+        scored = lines(call("score", "--list", listing))
+        heard = list(between_pauses(mind, state))
         found.append(ByHand(scored, [word for _, word in episode["queries"]], heard, lines(call("commands"))))
     return found
+
+
+def between_pauses(mind: Mind, state: Path) -> Iterator[dict[str, Any]]:
+    """What `score` would say of each piece of the stream, had it been recorded by itself."""
+    matcher = Matcher(mind.world, mind.household(state, Config()).knowledge.commands)
+    for utterance in utterances(frames_of(read_audio(STREAM))):
+        match = matcher.match(mind.encoder.embed(utterance))
+        if match is not None and SHORTEST <= utterance.seconds <= LONGEST:
+            yield {"score": match.score, "accepted": match.accepted}
 
 
 @pytest.fixture(scope="module")

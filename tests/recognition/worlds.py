@@ -62,10 +62,10 @@ def world(**changes: object) -> World:
         matrix=np.eye(DIMENSION, dtype=np.float32),
         cohort=vectors(300, 1),
         impostors=vectors(2000, 2).astype(np.float16),
-        near_impostors=np.zeros((0, 2), np.float32),
-        lengths=np.zeros(2000, np.int64),
         genuine=GENUINE,
         impostors_per_hour=500.0,
     )
     changed = replace(usual, **changes)
+    if "lengths" not in changes:
+        changed = replace(changed, lengths=np.zeros(len(changed.impostors), np.int64))
     return replace(changed, near_impostors=changed.strangers(changed.impostors.astype(np.float32)))

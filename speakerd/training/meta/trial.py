@@ -82,7 +82,9 @@ class Trial:
             "": _world(adapter, encoder.id, strange, *whitening_of(strange)),
             ", first space": _world(adapter, encoder.id, strange, self._mean, self._matrix),
         }
-        self._controls = {name: Vectors.of(world, heard.vectors, heard.cut) for name, world in self._spaces.items()}
+        self._controls = {
+            name: Vectors.of(world, heard.vectors, heard.cut, heard.seconds) for name, world in self._spaces.items()
+        }
 
     def draws(self, shots: int, many: int, seed: int = 0) -> Iterator[tuple[str, list[Episode]]]:
         """Draws of each corpus that has enough speakers."""
