@@ -92,8 +92,8 @@ class Heads:
 class Command:
     """Everything derived from a command's examples. ``heads`` give its scores; ``speakers`` says whose each of them is
     (None: everybody's). ``negatives`` are examples of what was wrongly taken for it, ``rivals`` those of commands that
-    sound alike; it was told apart from both. ``id`` is None and ``seconds``, how long each example is, empty until it is
-    stored."""
+    sound alike; it was told apart from both. ``seconds`` is how long each example is. ``id`` is None, and ``seconds``
+    empty, until it is stored."""
 
     name: str
     action: str | None
