@@ -148,6 +148,12 @@ def fail(message: str) -> None:
     raise SystemExit(1)
 
 
+def bar(dbfs: float, speech: bool) -> str:
+    """A level meter of one line."""
+    filled = max(0, min(40, round((dbfs + 70) / 60 * 40)))
+    return f"  {'█' * filled}{'░' * (40 - filled)} {dbfs:.0f} dB {'speech' if speech else ''}"
+
+
 def rate(value: float) -> str:
     """Two digits that matter, and no exponents."""
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}" if value >= 0.001 else "under 0.001"

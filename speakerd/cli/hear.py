@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from speakerd.audio.condition import Condition, Watched
 from speakerd.audio.files import AudioFileError, read_audio
 from speakerd.audio.segmenter import FRAME, LONGEST, SHORTEST, find_utterance
 from speakerd.audio.sources import FileSource, PcmSource, Source
-from speakerd.cli.common import Session, common
+from speakerd.cli.common import Session, bar, common
 from speakerd.config import Config
 from speakerd.control.messages import Watch
 from speakerd.control.service import shown
@@ -46,6 +47,9 @@ def run(session: Session, given: Path | None) -> None:
 def listen(session: Session, given: Path | None, everything: bool) -> None:
     """Print commands as they are heard: by the microphone, in FILE, or in raw 16 kHz 16-bit PCM on stdin (-)."""
     if given is None and session.daemon is not None:
+        if sys.stdout.isatty() and not session.json:
+            _with_meter(session.ask(Watch(everything, level=True)))
+            return
         for item in session.ask(Watch(everything)):
             session.say(item, _words(item))
         return
@@ -145,6 +149,21 @@ def _source(given: Path | None, config: Config) -> Source:
 
         return Microphone(config.audio.device, config.audio.channel)
     return PcmSource(sys.stdin.buffer) if str(given) == "-" else FileSource(given)
+
+
+def _with_meter(items: Iterator[dict[str, Any]]) -> None:
+    """Detections above a live level meter, until they end."""
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live("", console=Console(emoji=False), transient=True, refresh_per_second=10) as live:
+        for item in items:
+            if "id" in item:
+                live.console.print(_words(item), markup=False, highlight=False)
+            elif item["microphone"] or item["waiting"]:
+                live.update(f"  {item['microphone'] or item['waiting']}")
+            else:
+                live.update(bar(item["level_dbfs"], item["speech"]))
 
 
 def _words(item: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from speakerd.audio.files import AudioFileError, read_audio
-from speakerd.cli.common import Session, common, percent, rate
+from speakerd.cli.common import Session, bar, common, percent, rate
 from speakerd.control.messages import Enroll, Lesson, Recording, StopLesson, Teach
 from speakerd.errors import SpeakerdError
 from speakerd.learning.takes import too_long

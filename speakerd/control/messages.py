@@ -51,6 +51,7 @@ class Lesson(_Request, frozen=True):
     """Teach by voice: the speaker speaks, and asks for what it needs. ``action`` is the name or the number of an action
     of the settings; null: it asks."""
 
+    goes_on: ClassVar[bool] = True
     action: str | None = None
 
 

@@ -226,8 +226,8 @@ class Service:
             self._watchers = [watcher for watcher in self._watchers if watcher is not heard]
 
     def _level(self) -> dict[str, Any]:
-        status = self._status()
-        return {key: status[key] for key in ("level_dbfs", "speech", "waiting", "version")}
+        status = self._status() | self._switches.status()
+        return {key: status[key] for key in ("level_dbfs", "speech", "waiting", "microphone", "muted", "version")}
 
 
 def _check_names(request: Enroll | Teach) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from speakerd.control.messages import Known
-from tests.running import LAMP, PATIENCE, SPEAKERD, Speaker, clip, lines, speaker, speakerd
+from speakerd.control.messages import Enroll, Known, Recording
+from tests.running import LAMP, NIGHT, PATIENCE, SPEAKERD, Speaker, clip, lines, speaker, speakerd
 
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 
@@ -121,3 +121,17 @@ def test_names_that_the_terminal_has_no_letters_for(tmp_path: Path, encoding: st
         if arguments[0] != "history":
             json = lines(speakerd(*arguments, "--json", "--state", tmp_path, env={"PYTHONIOENCODING": encoding}))
             assert json[-1]["command"] == "你好 💡"
+
+
+def test_listening_shows_the_level_and_what_is_heard(house: Speaker) -> None:
+    clips = [Recording(f"{i}.wav", clip(NIGHT, i).astype("<f4").tobytes()) for i in range(3)]
+    house.ask(Enroll("[b]night[/b]", clips))
+    terminal = Terminal("listen", "--state", house.state)
+    terminal.until(" dB ")
+    house.say(clip(NIGHT))
+    at = terminal.until("[b]night[/b]  ")
+    terminal.until("(threshold ", at)
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.end()
+    assert "speech" in terminal.text()
+    assert terminal.shown.rindex(SHOW_CURSOR) > terminal.shown.rindex(HIDE_CURSOR)

@@ -93,7 +93,14 @@ def test_the_socket_of_the_web_is_the_unix_socket_in_other_words(browser: Browse
 
 
 def test_levels_and_detections_come_as_they_are(browser: Browser, service: Service, household: Household) -> None:
-    service._status = lambda: {"level_dbfs": -50.0, "speech": False, "waiting": None, "version": 0, "secret": 1}
+    service._status = lambda: {
+        "level_dbfs": -50.0,
+        "speech": False,
+        "waiting": None,
+        "microphone": None,
+        "version": 0,
+        "secret": 1,
+    }
     levels: list[object] = []
 
     def enough(item: dict[str, object]) -> bool:
@@ -105,7 +112,8 @@ def test_levels_and_detections_come_as_they_are(browser: Browser, service: Servi
         return False
 
     told = browser.talk({"type": "Watch", "all": True, "level": True}, until=enough)
-    assert levels[0] == {"level_dbfs": -50.0, "speech": False, "waiting": None, "version": 0}
+    heard = {"level_dbfs": -50.0, "speech": False, "waiting": None, "microphone": None, "muted": None, "version": 0}
+    assert levels[0] == heard
     assert told[-1]["value"]["command"] == LAMP
     eventually(lambda: not service._watchers, "somebody still watches for a browser that is gone")
 
@@ -314,7 +322,7 @@ def test_closing_hangs_up_and_frees_the_port(service: Service) -> None:
         site.close()
         return False
 
-    service._status = lambda: {"level_dbfs": 0.0, "speech": False, "waiting": None, "version": 0}
+    service._status = lambda: {"level_dbfs": 0.0, "speech": False, "waiting": None, "microphone": None, "version": 0}
     ended = browser.talk({"type": "Watch", "level": True}, until=end)
     assert ended[-1] == {"type": "Closed", "code": 1001}
     with closing(Site(again, service)) as next_one:

@@ -51,12 +51,14 @@ async function listen() {
   }
 }
 
-function listening({ level_dbfs: level, speech, waiting, version: now }) {
+function listening({ level_dbfs: level, speech, waiting, microphone, muted, version: now }) {
   fill($("level").firstElementChild, level);
   $("level").setAttribute("aria-valuenow", Math.max(-70, Math.min(0, level)));
   $("level").setAttribute("aria-valuetext", `${Math.round(level)} dB`);
   $("gate").textContent = waiting ? "no sound" : speech ? "speech" : "quiet";
-  $("gate").title = waiting ?? "";
+  const fault = muted ? null : (waiting ?? microphone);
+  if ($("microphone").textContent !== (fault ?? "")) $("microphone").textContent = fault ?? "";
+  mute(muted);
   $("gate").className = speech && !waiting ? "speech" : "";
   if (version !== null && now !== version) show(false); // somebody, here or elsewhere, has changed something
   version = now;
@@ -112,7 +114,7 @@ async function begin() {
   $("mute").addEventListener("click", () => trying(changeMute, $("mute")));
   mute(status.muted);
   beginHeard();
-  beginTeaching();
+  beginTeaching(requests);
   addEventListener("hashchange", show);
   show(false);
   listen();

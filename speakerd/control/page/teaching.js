@@ -8,8 +8,12 @@ const LONGEST = 6; // seconds of a take
 
 let lesson = null; // what ends the one that is going on
 
-export function begin() {
+export function begin(requests) {
   const form = $("teach").querySelector("form");
+  $("by-voice").hidden = !requests.has("stop-lesson");
+  form.addEventListener("change", () => {
+    form.elements.name.required = form.into.value !== "voice"; // then the speaker asks for it
+  });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     trying(() => teach(form), form.querySelector("button"));
@@ -35,7 +39,7 @@ async function teach(form) {
     action: form.action_.value.trim() || null,
     replace: form.replace.checked,
   };
-  const ways = { speaker: bySpeaker, phone: byPhone, files: byFiles };
+  const ways = { speaker: bySpeaker, phone: byPhone, files: byFiles, voice: byVoice };
   $("takes").replaceChildren();
   form.hidden = true;
   $("lesson").hidden = false;
@@ -71,6 +75,20 @@ async function bySpeaker(what) {
     if (!stopped) throw error;
     tell("Stopped; nothing was learned.");
   }
+}
+
+// -- the speaker's voice
+
+async function byVoice({ action }) {
+  prompt("The speaker begins to speak…");
+  lesson = () => trying(() => ask("stop-lesson"));
+  const going = follow({ type: "Lesson", action }, (item) => {
+    if ("said" in item) prompt(item.said);
+    else if ("level" in item) fill($("lesson-level"), item.level);
+    else if ("heard" in item) took(item.heard, item.reason);
+    else if ("command" in item) tell("Learned: ", called(item.command), ".");
+  });
+  await going.over;
 }
 
 // -- this device's microphone
