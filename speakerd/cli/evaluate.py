@@ -40,7 +40,15 @@ evaluate.add_command(gate)
 @click.option("--support", type=SUPPORT, default="cross", help="Who teaches: others than are asked, the same, any.")
 @click.option("--noise", type=FOLDER, multiple=True, help="Recordings of noise to lay over the clips.")
 @click.option("--snr", type=float, multiple=True, help="How far the speech is above the noise, in dB.")
-@click.option("--noisy-support", is_flag=True, help="Teach in noise, too.")
+@click.option("--level", type=float, multiple=True, help="Ask also so much louder, in dB: -20 is a whisper from afar.")
+@click.option(
+    "--room",
+    "rooms",
+    multiple=True,
+    metavar="ROOM|DIR",
+    help="Ask also in a room: kitchen, across-the-room, or impulse responses (a file or folder).",
+)
+@click.option("--noisy-support", is_flag=True, help="Teach in noise (at that level, in that room), too.")
 @click.option("--draws", type=click.IntRange(2), help="How often support clips are drawn; 100, or the paper's.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Other draws and other noise.")
 @click.option("--controls", is_flag=True, help="Also other ways of recognising, on the same draws.")
@@ -53,19 +61,21 @@ evaluate.add_command(gate)
 def few_shot(
     session: Session, data: Path, negatives: tuple[Path, ...], speech: tuple[Path, ...], protocol: str | None,
     shots: tuple[int, ...], ways: int | None, support: str, noise: tuple[Path, ...], snr: tuple[float, ...],
-    noisy_support: bool, draws: int | None, seed: int, controls: bool, personal: bool, language: tuple[str, ...],
-    episodes: Path | None, markdown: Path | None, plots: Path | None,
+    level: tuple[float, ...], rooms: tuple[str, ...], noisy_support: bool, draws: int | None, seed: int, controls: bool,
+    personal: bool, language: tuple[str, ...], episodes: Path | None, markdown: Path | None, plots: Path | None,
 ) -> None:  # fmt: skip
     """Teach words of a corpus from K clips each, then try other clips, other words, and speech.
 
-    Of several corpora, each has the others as negatives. Clips are heard as they are, and with --noise also at each
-    --snr. With --protocol, --data is Speech Commands v2, and words, splits, episodes and scoring are the paper's.
+    Of several corpora, each has the others as negatives. Clips are heard as they are, with --noise also at each --snr,
+    and at each --level and in each --room. With --protocol, --data is Speech Commands v2, and words, splits, episodes
+    and scoring are the paper's.
     """
-    from speakerd.evaluation.conditions import CLEAN, Noise
+    from speakerd.evaluation.conditions import CLEAN, Changed, Noise
     from speakerd.evaluation.controls import CONTROLS
     from speakerd.evaluation.episodes import Support, write
     from speakerd.evaluation.material import Conditions, Material
     from speakerd.evaluation.protocols import PROTOCOLS
+    from speakerd.evaluation.rooms import room, softer
     from speakerd.evaluation.sounds import recordings
     from speakerd.evaluation.study import Plan, Study
     from speakerd.evaluation.tables import document
@@ -76,8 +86,9 @@ def few_shot(
         raise click.UsageError("--protocol says itself who teaches, and what is rejected")
     paper = PROTOCOLS[protocol] if protocol else None
     laid_over = Noise([path for folder in noise for path in recordings(folder)], seed) if noise else None
+    changes = [Changed(f"{gain:+g} dB", softer(gain)) for gain in level] + [Changed(name, room(name)) for name in rooms]
     plan = Plan(
-        Conditions((CLEAN, *dict.fromkeys(snr)), laid_over, noisy_support),
+        Conditions((CLEAN, *dict.fromkeys((*snr, *changes))), laid_over, noisy_support),
         shots or (paper.shots if paper else (3,)),
         draws or (paper.draws if paper else 100),
         seed, ways, Support(support), CONTROLS if controls else {}, personal, dict(map(_pair, language)),

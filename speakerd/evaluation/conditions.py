@@ -1,7 +1,8 @@
-"""What is done to recordings before they are tried: recorded noise at a signal to noise ratio."""
+"""What is done to recordings before they are tried: recorded noise at a signal to noise ratio, or anything else."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from zlib import crc32
 
@@ -14,8 +15,32 @@ from speakerd.events import Samples
 CLEAN = math.inf  # the signal to noise ratio of a recording as it is
 
 
-def shown(level: float) -> str:
+@dataclass(frozen=True)
+class Changed:
+    """A recording heard otherwise than it was made. ``change`` is given its samples (n,) and its key, by which may be
+    drawn, and gives as many."""
+
+    name: str
+    change: Callable[[Samples, str], Samples] = field(compare=False)
+
+
+Level = float | Changed  # a signal to noise ratio in dB, or a change
+
+
+def shown(level: Level) -> str:
+    if isinstance(level, Changed):
+        return level.name
     return "clean" if level == CLEAN else f"{level:g} dB"
+
+
+def snr_of(level: Level) -> float | None:
+    """The signal to noise ratio; None: without added noise."""
+    return None if isinstance(level, Changed) or level == CLEAN else level
+
+
+def change_of(level: Level) -> str | None:
+    """The name of the change; None: as recorded, but for noise."""
+    return level.name if isinstance(level, Changed) else None
 
 
 class Noise:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerd.config.settings import Listening
-from speakerd.evaluation.conditions import CLEAN
+from speakerd.evaluation.conditions import Level, change_of, snr_of
 from speakerd.evaluation.controls import Score, Scorer
 from speakerd.evaluation.episodes import Episode
 from speakerd.evaluation.metrics import Interval, accuracy_at, auroc, interval, rejects_saved, threshold_at
@@ -96,9 +96,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Figures:
-    """One line of the table: what was tried how often, and intervals over the draws. ``snr`` None: as recorded;
-    ``heard``: share of queries with an utterance; None where there were no negatives or no promises. ``over_*`` of a
-    control: how much better the product is on the same draws (accuracies, and share of false rejects saved at 1 %)."""
+    """One line of the table: what was tried how often, and intervals over the draws. ``snr``, ``change`` None: as
+    recorded; ``heard``: share of queries with an utterance; None where there were no negatives or no promises.
+    ``over_*`` of a control: how much better the product is on the same draws (accuracies, and share of false rejects
+    saved at 1 %)."""
 
     corpus: str
     method: str
@@ -125,11 +126,12 @@ class Figures:
     over_at_1: Interval | None = None
     over_at_5: Interval | None = None
     rejects_saved_at_1: Interval | None = None
+    change: str | None = None
 
 
 def figures(
-    episodes: Sequence[Episode], draws: Sequence[Draw], method: str, support: str, shots: int, snr: float, heard: float,
-    promised: Sequence[Promised] = (), product: Sequence[Draw] = (),
+    episodes: Sequence[Episode], draws: Sequence[Draw], method: str, support: str, shots: int, level: Level,
+    heard: float, promised: Sequence[Promised] = (), product: Sequence[Draw] = (),
 ) -> Figures:  # fmt: skip
     """``promised``: of the product; ``product``: its draws, for a control."""
 
@@ -152,7 +154,7 @@ def figures(
     closed = over(lambda draw: float(draw.right.mean()))
     assert closed is not None
     return Figures(
-        episodes[0].corpus, method, support, len(episodes[0].names), shots, None if snr == CLEAN else snr, len(draws),
+        episodes[0].corpus, method, support, len(episodes[0].names), shots, snr_of(level), len(draws),
         float(np.mean([len(e.queries) for e in episodes])), float(np.mean([len(e.negatives) for e in episodes])), heard,
         closed_set=closed,
         acc_at_1=over(lambda draw: draw.accuracy(0.01)),
@@ -169,4 +171,5 @@ def figures(
         over_at_1=gained(lambda draw: draw.accuracy(0.01)),
         over_at_5=gained(lambda draw: draw.accuracy(0.05)),
         rejects_saved_at_1=saved,
+        change=change_of(level),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from speakerd.config import Config
 from speakerd.config.settings import Gate
 from speakerd.errors import SpeakerdError
-from speakerd.evaluation.conditions import CLEAN, Noise
+from speakerd.evaluation.conditions import CLEAN, Level, Noise
 from speakerd.evaluation.few_shot import Trial
 from speakerd.evaluation.sounds import NOTHING, Indices, Progress, Sounds, hear, is_corpus, speech_in, words_in
 from speakerd.evaluation.space import Vectors
@@ -21,9 +21,10 @@ from speakerd.recognition.lengths import fitting
 
 @dataclass(frozen=True)
 class Conditions:
-    """Signal to noise ratios (CLEAN for none) at which clips are asked; ``taught_in_noise``: those that teach, too."""
+    """Signal to noise ratios (CLEAN for none) at which, and changes with which, clips are asked; ``taught_in_noise``:
+    those that teach, too."""
 
-    levels: tuple[float, ...] = (CLEAN,)
+    levels: tuple[Level, ...] = (CLEAN,)
     noise: Noise | None = None
     taught_in_noise: bool = False
 

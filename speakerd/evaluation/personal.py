@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from speakerd.errors import SpeakerdError
-from speakerd.evaluation.conditions import CLEAN
+from speakerd.evaluation.conditions import Level, change_of, snr_of
 from speakerd.evaluation.episodes import Episode, drawn_across
 from speakerd.evaluation.few_shot import Trial
 from speakerd.evaluation.material import Ear
@@ -56,7 +56,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Personal:
-    """One line of the table. ``worst``: how many persons the worst tenth are; ``snr`` None: as recorded."""
+    """One line of the table. ``worst``: how many persons the worst tenth are; ``snr``, ``change`` None: as recorded."""
 
     corpus: str
     shots: int
@@ -72,11 +72,12 @@ class Personal:
     calibrated_hit: Compared
     calibrated_far: Compared
     persons: list[Person]
+    change: str | None = None
 
 
 def persons(
     ear: Ear, corpus: str, rows: Indices, strange: Indices, shots: int, draws: int, seed: int
-) -> dict[float, list[Person]]:
+) -> dict[Level, list[Person]]:
     """Everybody who says at least two words more than ``shots`` times each, by condition. ``draws`` are shared among
     them, at least ten each.
 
@@ -97,7 +98,7 @@ def persons(
             f"{corpus}: nobody says {FEWEST_WORDS} words more than {shots} times each, so nobody can be compared"
         )
     each = max(FEWEST_DRAWS, draws // len(said))
-    found: dict[float, list[Person]] = {level: [] for level in ear.trials}
+    found: dict[Level, list[Person]] = {level: [] for level in ear.trials}
     for person, words in said.items():
         pairs = list(_pairs(sounds, corpus, person, words, strange, shots, each, seed))
         for level, trial in ear.trials.items():
@@ -107,7 +108,7 @@ def persons(
     return found
 
 
-def personal(corpus: str, shots: int, snr: float, found: Sequence[Person]) -> Personal:
+def personal(corpus: str, shots: int, level: Level, found: Sequence[Person]) -> Personal:
     """The line of several persons."""
     worst = max(1, round(len(found) / 10))
 
@@ -118,7 +119,7 @@ def personal(corpus: str, shots: int, snr: float, found: Sequence[Person]) -> Pe
         return Compared(interval(own), interval(others), interval(gain), *ends)
 
     return Personal(
-        corpus, shots, None if snr == CLEAN else snr, float(np.mean([p.negatives for p in found])), len(found),
+        corpus, shots, snr_of(level), float(np.mean([p.negatives for p in found])), len(found),
         sum(p.draws for p in found), float(np.mean([p.queries for p in found])), worst,
         closed_set=compared(lambda shares: shares.closed_set),
         acc_at_1=compared(lambda shares: shares.acc_at_1),
@@ -126,6 +127,7 @@ def personal(corpus: str, shots: int, snr: float, found: Sequence[Person]) -> Pe
         calibrated_hit=compared(lambda shares: shares.calibrated_hit),
         calibrated_far=compared(lambda shares: shares.calibrated_far, worse=-1),
         persons=list(found),
+        change=change_of(level),
     )  # fmt: skip
 
 

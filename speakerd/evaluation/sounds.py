@@ -12,7 +12,7 @@ from speakerd.audio.features import SAMPLE_RATE
 from speakerd.audio.files import read_audio
 from speakerd.audio.segmenter import FRAME, LONGEST, SHORTEST, find_utterance, frames_of, utterances
 from speakerd.config.settings import Gate
-from speakerd.evaluation.conditions import CLEAN, Noise
+from speakerd.evaluation.conditions import CLEAN, Changed, Level, Noise
 from speakerd.events import Samples, Utterance
 from speakerd.learning.enlarge import VARIANTS, enlarge
 from speakerd.recognition.encoder import Encoder
@@ -121,11 +121,11 @@ class Heard:
 
 
 def hear(
-    encoder: Encoder, sounds: Sounds, progress: Progress, levels: Sequence[float] = (CLEAN,),
-    noise: Noise | None = None, gate: Gate | None = None, taught: Sequence[float] = (CLEAN,),
-) -> dict[float, Heard]:  # fmt: skip
+    encoder: Encoder, sounds: Sounds, progress: Progress, levels: Sequence[Level] = (CLEAN,),
+    noise: Noise | None = None, gate: Gate | None = None, taught: Sequence[Level] = (CLEAN,),
+) -> dict[Level, Heard]:  # fmt: skip
     """Hear every piece the way ``score`` does, as it is (CLEAN) and with ``noise`` at each of the other ``levels``
-    (signal to noise ratio in dB). At the levels ``taught`` the words are enlarged as ``enroll`` does.
+    (signal to noise ratio in dB), or changed. At the levels ``taught`` the words are enlarged as ``enroll`` does.
 
     Raises:
         AudioFileError: a recording cannot be read.
@@ -141,7 +141,9 @@ def hear(
         samples = _part(recording, piece)
         clean = _utterance(samples, piece, gate)
         for level in levels:
-            if level == CLEAN or noise is None:
+            if isinstance(level, Changed):
+                found = _utterance(level.change(samples, piece.key), piece, gate)
+            elif level == CLEAN or noise is None:
                 found = clean
             else:
                 begin, end = (clean.begin, clean.end) if clean.decided else (0, len(samples))

@@ -10,7 +10,7 @@ import numpy as np
 
 from speakerd.config import Config
 from speakerd.errors import SpeakerdError
-from speakerd.evaluation.conditions import shown
+from speakerd.evaluation.conditions import Level, shown
 from speakerd.evaluation.controls import Scorer
 from speakerd.evaluation.episodes import Episode, Support, Task
 from speakerd.evaluation.few_shot import PRODUCT, Draw, Figures, figures
@@ -49,7 +49,7 @@ class Result:
 
     corpus: str
     shots: int
-    level: float
+    level: Level
     draws: dict[str, list[Draw]]
 
 
@@ -78,7 +78,7 @@ class Study:
                 raise SpeakerdError("nothing to reject: give --negatives or --speech, or several corpora below --data")
         self.sounds = material.sounds
         ear = self._ear = Ear(mind, material.sounds, plan.conditions, config, progress)
-        everybody: dict[tuple[int, float], list[Person]] = {}
+        everybody: dict[tuple[int, Level], list[Person]] = {}
         for corpus, rows in material.corpora.items():
             strange = material.strange_to(corpus)
             for shots in plan.shots:

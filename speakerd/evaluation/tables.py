@@ -24,7 +24,7 @@ def document(study: Study) -> Iterator[str]:
 def main_table(lines: Sequence[Figures]) -> Iterator[str]:
     """The product (and controls, if they were tried) at oracle thresholds, and at thresholds known beforehand."""
     yield (
-        "| corpus | words | K | noise | method | queries x draws (heard) | negatives | closed-set | ACC@1%FAR "
+        "| corpus | words | K | heard | method | queries x draws (heard) | negatives | closed-set | ACC@1%FAR "
         "| ACC@5%FAR | AUROC | 1 % by shipped impostors: ACC | FAR | 5 %: ACC | FAR "
         "| as enrolled: ACC | negatives accepted | promised misses |"
     )
@@ -35,13 +35,13 @@ def main_table(lines: Sequence[Figures]) -> Iterator[str]:
             f.closed_set, f.acc_at_1, f.acc_at_5, f.auroc, f.calibrated_acc_at_1, f.calibrated_far_at_1,
             f.calibrated_acc_at_5, f.calibrated_far_at_5, f.calibrated_hit, f.calibrated_far, f.expected_frr,
         ]  # fmt: skip
-        yield _row([f.corpus, str(f.words), str(f.shots), _noise(f), f.method, *counts, *map(_cell, cells)])
+        yield _row([f.corpus, str(f.words), str(f.shots), _heard(f), f.method, *counts, *map(_cell, cells)])
 
 
 def gains_table(lines: Sequence[Figures]) -> Iterator[str]:
     """What the product has over each control, on the same draws and at equal false accepts."""
     yield (
-        "| corpus | K | noise | over | draws | closed-set | ACC@1%FAR | ACC@5%FAR "
+        "| corpus | K | heard | over | draws | closed-set | ACC@1%FAR | ACC@5%FAR "
         "| share of its false rejects saved at 1 % FAR |"
     )
     yield "|" + "---|" * 9
@@ -49,18 +49,18 @@ def gains_table(lines: Sequence[Figures]) -> Iterator[str]:
         if f.method != PRODUCT:
             cells = [f.over_closed_set, f.over_at_1, f.over_at_5, f.rejects_saved_at_1]
             signed = [cell.signed if cell else "-" for cell in cells]
-            yield _row([f.corpus, str(f.shots), _noise(f), f.method, str(f.draws), *signed])
+            yield _row([f.corpus, str(f.shots), _heard(f), f.method, str(f.draws), *signed])
 
 
 def personal_table(lines: Sequence[Personal]) -> Iterator[str]:
     """What a person gains by teaching the commands themself, over commands that others have taught."""
     yield (
-        "| corpus | K | noise | speakers | draws x queries | negatives | figure | taught by oneself | by others | gain "
+        "| corpus | K | heard | speakers | draws x queries | negatives | figure | taught by oneself | by others | gain "
         "| worst tenth: by oneself | by others |"
     )
     yield "|" + "---|" * 12
     for line in lines:
-        start = [line.corpus, str(line.shots), _noise(line), str(line.speakers), f"{line.draws} x {line.queries:.0f}"]
+        start = [line.corpus, str(line.shots), _heard(line), str(line.speakers), f"{line.draws} x {line.queries:.0f}"]
         for name, found in {
             "closed-set": line.closed_set, "ACC@1%FAR": line.acc_at_1, "ACC@5%FAR": line.acc_at_5,
             "as enrolled: ACC": line.calibrated_hit, "negatives accepted": line.calibrated_far,
@@ -74,19 +74,19 @@ def personal_table(lines: Sequence[Personal]) -> Iterator[str]:
 
 def language_table(lines: Sequence[Language]) -> Iterator[str]:
     yield (
-        "| language | corpora | K | noise | method | queries x draws | negatives | closed-set | ACC@1%FAR | ACC@5%FAR "
+        "| language | corpora | K | heard | method | queries x draws | negatives | closed-set | ACC@1%FAR | ACC@5%FAR "
         "| AUROC |"
     )
     yield "|" + "---|" * 11
     for line in lines:
         counts = [f"{line.queries:.0f} x {line.draws}", f"{line.negatives:.0f}"]
         cells = [str(cell) for cell in (line.closed_set, line.acc_at_1, line.acc_at_5, line.auroc)]
-        start = [line.language, ", ".join(line.corpora), str(line.shots), _noise(line), line.method]
+        start = [line.language, ", ".join(line.corpora), str(line.shots), _heard(line), line.method]
         yield _row([*start, *counts, *cells])
 
 
-def _noise(f: Figures | Personal | Language) -> str:
-    return shown(CLEAN if f.snr is None else f.snr)
+def _heard(f: Figures | Personal | Language) -> str:
+    return f.change or shown(CLEAN if f.snr is None else f.snr)
 
 
 def _cell(value: Interval | None) -> str:
