@@ -32,6 +32,8 @@ _WHERE = {
     "wrong": "heard",
     "right": "heard",
     "example": "heard",
+    "export": "carry",
+    "import": "carry",
     "doctor": "doctor",
     "config": "settings",
     "eval": "evaluate",
@@ -39,6 +41,8 @@ _WHERE = {
     "train": "science",
     "encoder": "encoder",
 }
+
+_PYTHONS = {"eval": "evaluate", "import": "import_"}  # names that Python has taken
 
 
 class _Lazy(click.Group):
@@ -51,7 +55,7 @@ class _Lazy(click.Group):
         if name not in _WHERE:
             return None
         module = importlib.import_module(f"speakerd.cli.{_WHERE[name]}")
-        command = getattr(module, "evaluate" if name == "eval" else name)  # eval is Python's
+        command = getattr(module, _PYTHONS.get(name, name))
         assert isinstance(command, click.Command)
         return command
 

@@ -88,7 +88,7 @@ def few_shot(
     laid_over = Noise([path for folder in noise for path in recordings(folder)], seed) if noise else None
     changes = [Changed(f"{gain:+g} dB", softer(gain)) for gain in level] + [Changed(name, room(name)) for name in rooms]
     plan = Plan(
-        Conditions((CLEAN, *dict.fromkeys((*snr, *changes))), laid_over, noisy_support),
+        Conditions((CLEAN, *dict.fromkeys(snr), *dict.fromkeys(changes)), laid_over, noisy_support),
         shots or (paper.shots if paper else (3,)),
         draws or (paper.draws if paper else 100),
         seed, ways, Support(support), CONTROLS if controls else {}, personal, dict(map(_pair, language)),

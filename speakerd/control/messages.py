@@ -146,6 +146,16 @@ class Playing(_Request, frozen=True):
     seconds: Annotated[float, Meta(gt=0, le=86400)] | None = None
 
 
+class Export(_Request, frozen=True):
+    """All that was taught, as a bundle: items with a piece of it each, in base64."""
+
+
+class Import(_Request, frozen=True):
+    """Learn the commands of a bundle."""
+
+    bundle: Binary
+
+
 class Why(_Request, frozen=True):
     """Why something was heard, or was not: an entry of the journal, the newest where ``id`` is null, with the examples
     that are nearest to it. ``all``: everything of the last day instead, without those."""
@@ -176,6 +186,7 @@ class Sound(_Request, frozen=True):
 Request = (
     Enroll | Teach | Lesson | StopLesson | Forget | Rename | History | Undo | Rollback | Known | Watch | Status | Mute
     | Unmute | Playing | Why | Wrong | Right | Sound | Commands | Discard | Settings | Change | Doctor
+    | Export | Import
 )  # fmt: skip
 
 

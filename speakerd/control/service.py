@@ -23,9 +23,11 @@ from speakerd.control.messages import (
     Doctor,
     Done,
     Enroll,
+    Export,
     Failed,
     Forget,
     History,
+    Import,
     Item,
     Known,
     Lesson,
@@ -60,9 +62,12 @@ from speakerd.learning.lesson import Level, Prompt
 from speakerd.learning.takes import LONGEST_FILE, Take, judge_recording
 from speakerd.listening.journal import Journal
 from speakerd.listening.policy import Switches
+from speakerd.store.bundle import pack, unpack
 from speakerd.store.knowledge import Command, tidy_name, tidy_speaker
 
 log = logging.getLogger(__name__)
+
+PIECE = 2**20  # bytes of a bundle in one item
 
 Items = Iterator[dict[str, Any]]
 
@@ -112,6 +117,14 @@ class Service:
             case Rollback(version):
                 self._household.rollback(version)
                 yield {"version": version}
+            case Export():
+                bundle = pack(self._household.packed())
+                for at in range(0, len(bundle), PIECE):
+                    yield {"bundle": base64.b64encode(bundle[at : at + PIECE]).decode()}
+            case Import(bundle):
+                commands, lost = self._household.take_in(unpack(bundle))
+                yield from (summary(command) for command in commands)
+                yield from ({"teach_again": name} for name in lost)
             case Known():
                 yield msgspec.to_builtins(Snapshot.of(self._household.knowledge))
             case Watch():

@@ -20,6 +20,7 @@ from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.scoring import Matcher, learned
 from speakerd.recognition.world import World
+from speakerd.store.bundle import Bundle, Taught
 from speakerd.store.knowledge import Command, Example, Knowledge, Version, same_name, tidy_name
 from speakerd.store.schema import StoreError
 from speakerd.store.store import Store
@@ -205,6 +206,59 @@ class Household:
             self.knowledge = self._store.write(f"{known.name}: now called {new}", update)
             return self._known(new)
 
+    def packed(self) -> Bundle:
+        """All that was taught, to be carried elsewhere.
+
+        Raises:
+            EnrolmentError: that is nothing.
+        """
+        if not self.knowledge.commands:
+            raise EnrolmentError("nothing has been taught yet, so there is nothing to carry elsewhere")
+        return Bundle(
+            self._encoder.id,
+            tuple(
+                Taught(c.name, c.action, self._with_audio(c.examples), self._with_audio(c.negatives))
+                for c in self.knowledge.commands
+            ),
+        )
+
+    def take_in(self, bundle: Bundle) -> tuple[list[Command], list[str]]:
+        """Learn the commands of a bundle, in one version; of the same name, they take the place of what was known.
+
+        Returns:
+            The commands, and the names of those that must be taught again: another encoder made their embeddings, and
+            their audio was not kept.
+
+        Raises:
+            EnrolmentError: all of them must.
+        """
+        new: list[Example] = []
+
+        def members(examples: Sequence[Example]) -> tuple[int, ...]:
+            usable = [found for found in (self._taken_in(e, bundle.encoder) for e in examples) if found is not None]
+            new.extend(usable)
+            return tuple(range(len(usable) - len(new) - 1, -len(new) - 1, -1))
+
+        taught = [
+            Command(c.name, c.action, 0, 0, 0, False, UNTAUGHT, (), members(c.examples), negatives=members(c.negatives))
+            for c in bundle.commands
+        ]
+        lost = [command.name for command in taught if not command.examples]
+        taught = [command for command in taught if command.examples]
+        if not taught:
+            raise EnrolmentError(
+                "these commands are of another encoder, and their audio was not kept: teach them again here"
+            )
+        names = [command.name for command in taught]
+
+        def update(now: Knowledge) -> list[Command]:
+            others = [c for c in now.commands if not any(same_name(c.name, name) for name in names)]
+            return self._derived(others + taught, new)
+
+        with self._changing():
+            self.knowledge = self._store.write(f"imported: {', '.join(names)}", update, new)
+            return [self._known(name) for name in names], lost
+
     def undo(self) -> str:
         """Take the last change back; returns what was undone, in words."""
         with self._changing():
@@ -228,7 +282,7 @@ class Household:
         """
         with self._changing():
             before, self.config = self.config, config
-            if before.listening == config.listening or not self.knowledge.commands:
+            if _budget(before) == _budget(config) or not self.knowledge.commands:
                 return
             try:
                 self._recalibrated()
@@ -328,6 +382,20 @@ class Household:
         """An example of an utterance, with what it is enlarged by."""
         return self._example(utterance, self.embedded(utterance), source, who, None)
 
+    def _with_audio(self, members: Sequence[int]) -> tuple[Example, ...]:
+        return tuple(replace(e, audio=self._store.audio(e.id or 0)) for e in self._store.examples(members))
+
+    def _taken_in(self, example: Example, encoder: str) -> Example | None:
+        """An example of a bundle as it is kept here, None if nothing can be made of it."""
+        audio = example.audio if self.config.enrolment.keep_audio else None
+        vectors = example.embeddings
+        if encoder == self._encoder.id and vectors is not None and vectors.shape[1] == self._encoder.dimension:
+            return replace(example, audio=audio)
+        if example.audio is None:
+            return None
+        utterance = Utterance(from_flac(example.audio), example.begin, example.end, 0.0, 0.0)
+        return replace(example, embeddings=self.embedded(utterance), audio=audio)
+
     def embedded(self, utterance: Utterance) -> Matrix:
         """Embeddings (1 + variants, dimension) of an utterance and of what it is enlarged by."""
         return np.stack([self._encoder.embed(heard) for heard in (utterance, *enlarge(utterance))])
@@ -410,3 +478,8 @@ def _few(name: str, members: tuple[int, ...]) -> tuple[int, ...]:
     if len(members) > MOST_EXAMPLES:
         raise EnrolmentError(f"{name} has {MOST_EXAMPLES} examples of that kind, and no more are possible")
     return members
+
+
+def _budget(config: Config) -> tuple[float, float]:
+    """What thresholds follow from."""
+    return config.listening.false_accepts_per_day, config.listening.highest_frr
