@@ -134,9 +134,7 @@ class _Meter:
         elif "take" in item and name:
             self._console.print(f"Say “{name}”  ({item['take']} of {item['of']})", markup=False)
         elif "level" in item:
-            filled = max(0, min(40, round((item["level"] + 70) / 60 * 40)))
-            mark = "speech" if item["speech"] else ""
-            self._live.update(f"  {'█' * filled}{'░' * (40 - filled)} {item['level']:.0f} dB {mark}")
+            self._live.update(bar(item["level"], item["speech"]))
         elif "take" in item:
             pass  # the speaker asks
         elif item.get("heard"):
