@@ -1,7 +1,6 @@
 """Answers requests: the same in the daemon and in a command that works on a folder of state itself."""
 
 import base64
-import io
 import logging
 import queue
 from collections.abc import Callable, Iterator
@@ -9,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
-from speakerd.audio.files import AudioFileError, read_audio, to_flac
+from speakerd.audio.files import to_flac
 from speakerd.config import file_to_change, load
 from speakerd.config.editing import adjustable, change
-from speakerd.config.settings import Gate
 from speakerd.control.lessons import Ears, Lessons
 from speakerd.control.messages import (
     Change,
@@ -33,7 +30,6 @@ from speakerd.control.messages import (
     Lesson,
     Mute,
     Playing,
-    Recording,
     Rename,
     Reply,
     Request,
@@ -54,16 +50,17 @@ from speakerd.control.messages import (
 )  # fmt: skip
 from speakerd.control.overview import overview
 from speakerd.control.reasons import reasons
+from speakerd.control.teaching import advice, check_names, judged, told
 from speakerd.errors import SpeakerdError
 from speakerd.events import BUILT_IN, Ambiguous, Detection
 from speakerd.learning.feedback import Feedback
 from speakerd.learning.household import Household
 from speakerd.learning.lesson import Level, Prompt
-from speakerd.learning.takes import LONGEST_FILE, Take, judge_recording
+from speakerd.learning.takes import Take
 from speakerd.listening.journal import Journal
 from speakerd.listening.policy import Switches
 from speakerd.store.bundle import pack, unpack
-from speakerd.store.knowledge import Command, tidy_name, tidy_speaker
+from speakerd.store.knowledge import tidy_speaker
 
 log = logging.getLogger(__name__)
 
@@ -186,11 +183,11 @@ class Service:
 
     def _enroll(self, request: Enroll) -> Items:
         gate = self._household.config.gate
-        _check_names(request)
-        yield from self._learn(request, [_judged(recording, gate) for recording in request.recordings])
+        check_names(request)
+        yield from self._learn(request, [judged(recording, gate) for recording in request.recordings])
 
     def _teach(self, request: Teach) -> Items:
-        _check_names(request)
+        check_names(request)
         takes: list[Take] = []
         for event in self.lessons.guided(request.takes or self.takes):
             match event:
@@ -206,12 +203,12 @@ class Service:
     def _learn(self, request: Enroll | Teach, takes: list[Take]) -> Items:
         """Per take what became of it, then the command. Where no take could be used, that is said before the error."""
         if not any(take.accepted for take in takes):
-            yield from (_told(take, take.reason) for take in takes)
+            yield from (told(take, take.reason) for take in takes)
         command, doubts, confusable = self._household.enroll(
             request.name, takes, request.replace, request.action, request.speaker and tidy_speaker(request.speaker)
         )
         remaining = iter(doubts)
-        yield from (_told(take, next(remaining) or None if take.accepted else take.reason) for take in takes)
+        yield from (told(take, next(remaining) or None if take.accepted else take.reason) for take in takes)
         unknown = command.action not in {None, *BUILT_IN, *self._household.config.outputs.actions}
         yield summary(command) | {"confusable_with": confusable, "advice": advice(command, confusable, unknown)}
 
@@ -243,31 +240,6 @@ class Service:
         return {key: status[key] for key in ("level_dbfs", "speech", "waiting", "microphone", "muted", "version")}
 
 
-def _check_names(request: Enroll | Teach) -> None:
-    """Before anybody is asked to speak.
-
-    Raises:
-        BadNameError: the command's name, or the speaker's, cannot be one.
-    """
-    tidy_name(request.name)
-    if request.speaker is not None:
-        tidy_speaker(request.speaker)
-
-
-def _judged(recording: Recording, gate: Gate) -> Take:
-    if recording.fault:
-        return Take(recording.source, None, recording.fault)
-    if recording.file is not None:
-        try:
-            return judge_recording(recording.source, read_audio(io.BytesIO(recording.file), LONGEST_FILE), gate)
-        except AudioFileError as error:
-            return Take(recording.source, None, str(error))
-    samples = np.frombuffer(recording.samples[: len(recording.samples) // 4 * 4], "<f4")
-    if not (np.abs(samples) <= 2).all():  # nothing that read_audio gives, so a client of another making
-        return Take(recording.source, None, "damaged: it holds values that are not sound")
-    return judge_recording(recording.source, samples, gate)
-
-
 def shown(detection: Detection) -> dict[str, Any]:
     """A detection as ``speakerd listen --json`` shows it."""
     return {
@@ -281,29 +253,3 @@ def shown(detection: Detection) -> dict[str, Any]:
         "speaker": detection.speaker,
         "rule": detection.rule,
     } | ({"ambiguous_with": detection.other} if isinstance(detection, Ambiguous) else {})
-
-
-ENOUGH = 3  # examples below which expectations are guesses
-
-
-def advice(command: Command, confusable: list[str], unknown_action: bool) -> str | None:
-    """What would make a command more dependable, None if nothing needs to."""
-    found = []
-    if unknown_action:
-        found.append(f"the settings have no action '{command.action}' yet")
-    if len(command.examples) < ENOUGH:
-        found.append(f"give at least {ENOUGH} examples: with {len(command.examples)} these expectations are guesses")
-    elif confusable:
-        found.append(
-            f"sounds like {', '.join(confusable[:3])}: choose words that differ more, or teach both more examples"
-        )
-    elif command.over_budget:
-        found.append(
-            "over its share of the budget (listening.false_accepts_per_day): with fewer false accepts it would be "
-            "missed too often; more examples help, or a longer or more distinct phrase"
-        )
-    return "; ".join(found) or None
-
-
-def _told(take: Take, reason: str | None) -> dict[str, Any]:
-    return {"example": take.source, "accepted": take.accepted, "reason": reason}

@@ -35,7 +35,8 @@ from speakerd.control.messages import (
     Watch,
     Why,
 )
-from speakerd.control.service import Service, advice
+from speakerd.control.service import Service
+from speakerd.control.teaching import advice
 from speakerd.errors import SpeakerdError
 from speakerd.events import Detection, Waiting
 from speakerd.house import Mind
