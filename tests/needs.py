@@ -7,6 +7,7 @@ from typing import NoReturn
 import pytest
 
 PACKAGES = {
+    "amixer": "alsa-utils",
     "arecord": "alsa-utils",
     "chromedriver": "chromium-driver",
     "espeak-ng": "espeak-ng",

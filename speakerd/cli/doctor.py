@@ -1,7 +1,10 @@
 """``speakerd doctor``: looks at everything that can be wrong and says what to do about it."""
 
 import grp
+import logging
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import time
@@ -22,22 +25,30 @@ from speakerd.control.socket import SYSTEM_SOCKET
 from speakerd.errors import SpeakerdError
 from speakerd.events import Waiting
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Finding:
-    """``good`` None: neither good nor bad, for information."""
+    """``good`` None: neither good nor bad, for information. ``mend`` is a command that puts it right, where one can."""
 
     what: str
     good: bool | None
     words: str
     remedy: str | None = None
+    mend: str | None = None
 
 
 @click.command()
+@click.option("--mend", is_flag=True, help="First put right what can be: a muted microphone, a service that failed.")
 @common
-def doctor(session: Session) -> None:
+def doctor(session: Session, mend: bool) -> None:
     """Look at microphone, models, state, settings and service; say what to do about each fault."""
     faults = 0
+    for found in list(_findings(session)) if mend else []:
+        if found.good is False and found.mend:
+            session.say({"mend": found.mend}, f"mend  {found.what}: {found.mend}")
+            _put_right(found.mend)
     for finding in _findings(session):
         faults += finding.good is False
         mark = {True: "ok   ", False: "FAULT", None: "     "}[finding.good]
@@ -45,6 +56,16 @@ def doctor(session: Session) -> None:
         session.say(msgspec.to_builtins(finding), f"{mark} {finding.what}: {finding.words}{remedy}")
     if faults:
         raise SystemExit(1)
+
+
+def _put_right(command: str) -> None:
+    try:
+        done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        log.warning("that did not help: %s", error)
+        return
+    if done.returncode:
+        log.warning("that did not help: %s", done.stderr.strip())
 
 
 def _findings(session: Session) -> Iterator[Finding]:
@@ -90,7 +111,8 @@ def _daemon(session: Session) -> Generator[Finding, None, bool]:
         "it goes on trying; is the microphone plugged in, and is audio.device right?" if deaf else None,
     )  # fmt: skip
     if status["microphone"]:
-        yield Finding("hearing", False, status["microphone"], status["remedy"])
+        mend = next((_mixer(session.config, fault) for fault in Fault if fault.words == status["microphone"]), None)
+        yield Finding("hearing", False, status["microphone"], status["remedy"], mend)
     return True
 
 
@@ -153,14 +175,29 @@ def _hearing(config: Config) -> Iterator[Finding]:
     loudest, quietest = max(levels), min(levels)
     words = f"between {quietest:.0f} and {loudest:.0f} dBFS in two seconds"
     if loudest <= -95:
-        yield Finding("hearing", False, f"{Fault.SILENT.words} ({words})", Fault.SILENT.remedy)
+        yield Finding(
+            "hearing", False, f"{Fault.SILENT.words} ({words})", Fault.SILENT.remedy, _mixer(config, Fault.SILENT)
+        )
     elif quietest > -30:
-        yield Finding("hearing", False, f"very loud ({words})", Fault.OVERDRIVEN.remedy)
+        mend = _mixer(config, Fault.OVERDRIVEN)
+        yield Finding("hearing", False, f"very loud ({words})", Fault.OVERDRIVEN.remedy, mend)
     elif loudest < LOUD:
         remedy = f"nothing, if nobody spoke just now; else {Fault.QUIET.remedy}"
         yield Finding("hearing", None, f"nothing was loud enough to be speech ({words})", remedy)
     else:
         yield Finding("hearing", True, words)
+
+
+def _mixer(config: Config, fault: Fault) -> str | None:
+    """The command that mends a fault of the chosen microphone in its card's mixer."""
+    to = {Fault.SILENT: "70% cap", Fault.OVERDRIVEN: "20%-"}.get(fault)
+    if to is None or shutil.which("amixer") is None:
+        return None
+    try:
+        card = re.search(r"\(hw:(\d+)", find_device(config.audio.device).name)
+    except DeviceError:
+        return None
+    return f"amixer -q {f'-c {card[1]} ' if card else ''}sset Capture {to}"
 
 
 def _service() -> Iterator[Finding]:
@@ -172,7 +209,12 @@ def _service() -> Iterator[Finding]:
             ["systemctl", *scope, "is-active", "speakerd"], capture_output=True, text=True, check=False
         )
         name = "service (user)" if scope else "service"
-        yield Finding(name, None, done.stdout.strip() or done.stderr.strip() or "unknown")
+        words = done.stdout.strip() or done.stderr.strip() or "unknown"
+        if words == "failed":
+            restart = " ".join(["systemctl", *scope, "restart", "speakerd"])
+            yield Finding(name, False, words, "`journalctl -u speakerd` says why; start it again", restart)
+        else:
+            yield Finding(name, None, words)
     if SYSTEM_SOCKET.parent.exists() and os.getuid() != 0:
         try:
             members = grp.getgrnam("speakerd")

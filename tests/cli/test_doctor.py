@@ -1,13 +1,18 @@
 """`speakerd doctor`, and commands that want a microphone where there is none."""
 
+import contextlib
 import os
 import subprocess
+import threading
 from pathlib import Path
+from typing import IO
 
+import numpy as np
 import pytest
 
+from tests.needs import need
 from tests.running import LAMP, SPEAKERD, Speaker, eventually, lines, speaker, speakerd
-from tests.system.pulse import need_portaudio
+from tests.system.pulse import Pulse, need_portaudio
 
 Finding = dict[str, object]
 
@@ -99,6 +104,29 @@ def test_listening_waits_for_a_microphone_and_says_so(tmp_path: Path, deaf: dict
         waiting.send_signal(2)
         waiting.communicate(timeout=10)
     assert waiting.returncode == 0
+
+
+def test_a_muted_microphone_is_mended(tmp_path: Path, pulse: Pulse) -> None:
+    need("amixer")
+    noise = np.random.default_rng(0).normal(0, 300, 16000 * 60).astype("<i2").tobytes()
+    play = ["pacat", "--device=speaker", "--rate=16000", "--channels=1", "--format=s16le", "--latency-msec=200"]
+    with subprocess.Popen(play, env=pulse.env, stdin=subprocess.PIPE) as playing:
+        assert playing.stdin is not None
+        threading.Thread(target=_write, args=(playing.stdin, noise), daemon=True).start()
+        subprocess.run(["pactl", "set-source-mute", "speaker.monitor", "1"], env=pulse.env, check=True)
+        hearing = findings("--state", tmp_path / "state", code=1, env=pulse.env)["hearing"]
+        assert (hearing["good"], hearing["mend"]) == (False, "amixer -q sset Capture 70% cap")
+        assert "digital silence" in str(hearing["words"])
+        done = speakerd("doctor", "--mend", "--state", tmp_path / "state", env=pulse.env)
+        playing.kill()
+    assert "mend  hearing: amixer -q sset Capture 70% cap" in done.stdout
+    assert "ok    hearing" in done.stdout, done.stdout
+    assert done.returncode == 0
+
+
+def _write(pipe: IO[bytes], data: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        pipe.write(data)
 
 
 def test_a_device_that_is_not_there_is_answered_with_its_line(tmp_path: Path, null_devices: dict[str, str]) -> None:
