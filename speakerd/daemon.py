@@ -19,6 +19,7 @@ from speakerd.control.socket import Server
 from speakerd.errors import SpeakerdError
 from speakerd.events import LEARN, STOP, WRONG, Detection
 from speakerd.house import Mind
+from speakerd.learning.growth import Growth
 from speakerd.learning.spoken import first_phrases_missing
 from speakerd.listening.journal import Journal
 from speakerd.listening.loop import Loop
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DAY = 86400.0  # seconds
+MINUTE, DAY = 60.0, 86400.0  # seconds
 
 
 class Daemon:
@@ -90,6 +91,7 @@ class Daemon:
             signal.signal(number, lambda *_: self.stop())
         signal.signal(signal.SIGHUP, lambda *_: self.reload())
         threading.Thread(target=self._prune_daily, name="prune", daemon=True).start()
+        threading.Thread(target=self._grow, name="growth", daemon=True).start()
         self._introduce()
         known = len(self._household.knowledge.commands)
         log.info("listening for %d command%s", known, "" if known == 1 else "s")
@@ -228,6 +230,17 @@ class Daemon:
                 self._household.prune()
             except SpeakerdError as error:
                 log.warning("what was forgotten long ago could not be let go of: %s", error)
+
+    def _grow(self) -> None:
+        """What was heard some minutes ago joins the examples, where the settings say so."""
+        growth = Growth(self._household, self._journal)
+        while not self._over.wait(MINUTE):
+            if self.config.learning.grow:
+                try:
+                    for change in growth.look():
+                        log.info("%s", change)
+                except Exception:
+                    log.exception("nothing is taken up from what was heard")
 
     def _detected(self, heard: Detection) -> None:
         judged = self._policy.judge(heard)

@@ -172,6 +172,19 @@ class Speaking(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
 
 
+class Learning(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the speaker may learn by itself."""
+
+    grow: Annotated[
+        bool,
+        Meta(
+            description="Of what was heard surely and clearly, and is like what was taught, keep one example of each "
+            "command a day, where nobody has said within five minutes that it was wrong. `speakerd history` tells of "
+            "each, and `undo` takes it back."
+        ),
+    ] = False
+
+
 class Recognition(Struct, frozen=True, forbid_unknown_fields=True):
     """What turns sound into something that can be compared."""
 
@@ -319,6 +332,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     gate: Gate = Gate()
     listening: Listening = Listening()
     enrolment: Enrolment = Enrolment()
+    learning: Learning = Learning()
     speaking: Speaking = Speaking()
     recognition: Recognition = Recognition()
     http: Http = Http()

@@ -78,11 +78,18 @@ class Derivation:
         """How utterances of commands with as many examples score."""
         return self._world.genuine[min(examples, len(self._world.genuine)) - 1]
 
-    def accepted(self, command: Command, new: Sequence[Example] = ()) -> int:
-        """How many of its examples a command is told by."""
+    def agreement(self, command: Command, vector: Matrix) -> float:
+        """How an utterance (1, dimension) scores by what is learned from a command's examples, against what its
+        utterances are expected to score, in deviations."""
+        found, placed = self._learned(command, (), ()), self._world.place(vector)
+        score = float(scores(found.heads, placed, self._world.strangers(placed)).max())
+        return (score - found.expected) / self._deviation(command)
+
+    def missed(self, command: Command, new: Sequence[Example] = ()) -> int:
+        """How many of its own examples would not be accepted."""
         vectors = np.stack([rows[0] for rows in self._placed(command.examples, new)[0]])
         reached = scores(command.heads, vectors, self._world.strangers(vectors)).max(axis=1)
-        return int((reached >= command.threshold).sum())
+        return int((reached < command.threshold).sum())
 
     def examples(self, members: Sequence[int], new: Sequence[Example] = ()) -> list[Example]:
         return [new[-1 - e] if e < 0 else self._store.examples([e])[0] for e in members]

@@ -14,7 +14,7 @@ from speakerd.errors import SpeakerdError
 from speakerd.events import Detection
 from speakerd.learning.household import EnrolmentError, Household
 from speakerd.listening.journal import Heard, Journal, JournalError, Mark
-from speakerd.store.knowledge import Example, same_name
+from speakerd.store.knowledge import Command, Example, Knowledge, same_name
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,20 @@ class Feedback:
         examples += [self._positive(heard)] if meant is not None else []
         said = f"{wrong}: was not said at {_when(heard)}" if wrong else ""
         said += f"{'; ' if wrong else ''}{meant}: was said at {_when(heard)}" if meant is not None else ""
-        self._household.correct(said, wrong, meant, examples)
+
+        def update(now: Knowledge) -> list[Command]:
+            commands, fresh = list(now.commands), iter(range(-1, -3, -1))
+            if wrong is not None:
+                old = self._household.known(wrong, now)
+                rest = tuple(e.id for e in self._household.examples(old) if e.id and not e.source.endswith(_tag(heard)))
+                told = replace(old, examples=rest or old.examples, negatives=(*old.negatives, next(fresh)), id=None)
+                commands[commands.index(old)] = told
+            if meant is not None:
+                old = self._household.known(meant, now)
+                commands[commands.index(old)] = replace(old, examples=(*old.examples, next(fresh)), id=None)
+            return commands
+
+        self._household.revise(said, update, examples)
         self._journal.mark(heard.id, Mark.WRONG if wrong else Mark.RIGHT)
         return said
 
@@ -71,7 +84,13 @@ class Feedback:
         heard = self._spoken_of(id)
         name = heard.detection.command
         said = f"{name}: was said at {_when(heard)}"
-        self._household.correct(said, None, name, [self._positive(heard)])
+
+        def update(now: Knowledge) -> list[Command]:
+            old = self._household.known(name, now)
+            more = replace(old, examples=(*old.examples, -1), id=None)
+            return [more if command is old else command for command in now.commands]
+
+        self._household.revise(said, update, [self._positive(heard)])
         self._journal.mark(heard.id, Mark.RIGHT)
         return said
 
@@ -92,12 +111,17 @@ class Feedback:
         return replace(example, embeddings=np.concatenate([heard.evidence.embedding[None], example.embeddings]))
 
     def _positive(self, heard: Heard) -> Example:
-        source, who = f"heard at {_when(heard)}", heard.detection.speaker
+        source, who = f"heard at {_when(heard)} {_tag(heard)}", heard.detection.speaker
         utterance = self._journal.sound(heard.id)
         if utterance is not None:
             return self._household.example(utterance, source, who)
         length = round((heard.detection.time - heard.detection.start) * SAMPLE_RATE)
         return Example(heard.evidence.embedding[None], source, 0, length, who)
+
+
+def _tag(heard: Heard) -> str:
+    """With which the source of an example ends, by which it is found again."""
+    return f"[{heard.id}]"
 
 
 def _when(heard: Heard) -> str:

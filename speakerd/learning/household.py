@@ -141,33 +141,24 @@ class Household:
         with self._changing():
             name = self._whose(example, self.knowledge).name
             self.knowledge = self._store.write(f"{name}: one example less", update)
-            return self._known(name)
+            return self.known(name)
 
-    def correct(self, change: str, wrong: str | None, meant: str | None, examples: list[Example]) -> None:
-        """Keep an example of what was taken for the command ``wrong``, and is told apart from it from now on, and then
-        one of what was said for ``meant``; either may be left out. One version, which ``change`` describes.
+    def revise(self, change: str, update: Callable[[Knowledge], list[Command]], new: Sequence[Example] = ()) -> None:
+        """Change what commands are learned from, in one version that ``change`` describes: ``update`` gives all
+        commands, changed ones with ``id`` None, and refers to ``new`` examples as in :meth:`Store.write`.
 
         Raises:
-            EnrolmentError: a command is not known (any more) or has all the examples it can have, or something would
-                become worse than :data:`WORSE` allows. Nothing was changed.
+            EnrolmentError: a command would have too many examples, or something would become worse than :data:`WORSE`
+                allows. Nothing was changed.
         """
+
+        def derived(now: Knowledge) -> list[Command]:
+            after = self._derived(update(now), new)
+            self._check_no_worse(now, after, new)
+            return after
+
         with self._changing():
-
-            def update(now: Knowledge) -> list[Command]:
-                commands, fresh = list(now.commands), iter(range(-1, -3, -1))
-                if wrong is not None:
-                    place = commands.index(self._known(wrong, now))
-                    members = (*commands[place].negatives, next(fresh))
-                    commands[place] = replace(commands[place], negatives=_few(wrong, members), id=None)
-                if meant is not None:
-                    place = commands.index(self._known(meant, now))
-                    members = (*commands[place].examples, next(fresh))
-                    commands[place] = replace(commands[place], examples=_few(meant, members), id=None)
-                after = self._derived(commands, examples)
-                self._check_no_worse(now, after, examples)
-                return after
-
-            self.knowledge = self._store.write(change, update, examples)
+            self.knowledge = self._store.write(change, derived, new)
 
     def forget(self, name: str, erase: bool = False) -> None:
         """Forget a command; ``undo`` brings it back for 30 days. ``erase`` leaves no trace of it, at once and for good.
@@ -194,7 +185,7 @@ class Household:
         """
         new = tidy_name(new)
         with self._changing():
-            known = self._known(old)
+            known = self.known(old)
             if known.name == new:
                 return known
 
@@ -204,7 +195,7 @@ class Household:
                 return [replace(c, name=new, id=None) if same_name(c.name, old) else c for c in now.commands]
 
             self.knowledge = self._store.write(f"{known.name}: now called {new}", update)
-            return self._known(new)
+            return self.known(new)
 
     def packed(self) -> Bundle:
         """All that was taught, to be carried elsewhere.
@@ -257,7 +248,7 @@ class Household:
 
         with self._changing():
             self.knowledge = self._store.write(f"imported: {', '.join(names)}", update, new)
-            return [self._known(name) for name in names], lost
+            return [self.known(name) for name in names], lost
 
     def undo(self) -> str:
         """Take the last change back; returns what was undone, in words."""
@@ -360,15 +351,18 @@ class Household:
             "thresholds for a new budget", lambda now: self._derived(list(now.commands), [])
         )
 
-    def _derived(self, commands: list[Command], new: list[Example]) -> list[Command]:
+    def _derived(self, commands: list[Command], new: Sequence[Example]) -> list[Command]:
         return self._derivation.derived(commands, new, self.config.listening)
 
-    def _check_no_worse(self, now: Knowledge, after: list[Command], new: list[Example]) -> None:
+    def _check_no_worse(self, now: Knowledge, after: list[Command], new: Sequence[Example]) -> None:
         for command in after:
             before = now.find(command.name)
             if before is None or command.id is not None:
                 continue
-            lost = self._derivation.accepted(before) - self._derivation.accepted(command, new)
+            for members in (command.examples, command.negatives):
+                if len(members) > MOST_EXAMPLES:
+                    raise EnrolmentError(f"{command.name} has {MOST_EXAMPLES} examples, and no more are possible")
+            lost = self._derivation.missed(command, new) - self._derivation.missed(before)
             bound = max(self.config.listening.highest_frr, before.expected_frr + WORSE)
             if lost > 0 or command.expected_frr > bound + 1e-6:
                 examples = f", and {lost} of its own examples would not be heard any more" if lost > 0 else ""
@@ -377,6 +371,16 @@ class Household:
                     f"{100 * before.expected_frr:.0f} %{examples}. That sound is too much like it, so nothing was "
                     "changed; teach the command more examples, or other words"
                 )
+
+    def agreement(self, command: Command, vector: Embedding) -> float:
+        """How much an utterance is like what a command is learned from: above what utterances of it are expected to
+        score, in deviations of that."""
+        return self._derivation.agreement(command, vector[None])
+
+    @property
+    def deviation(self) -> float:
+        """By how much utterances of one command usually differ in score."""
+        return self._derivation.usual(MOST_EXAMPLES).deviation
 
     def example(self, utterance: Utterance, source: str, who: str | None = None) -> Example:
         """An example of an utterance, with what it is enlarged by."""
@@ -431,7 +435,10 @@ class Household:
             raise EnrolmentError(f"no command has an example {example}; `speakerd examples` lists them")
         return found
 
-    def _known(self, name: str, now: Knowledge | None = None) -> Command:
+    def known(self, name: str, now: Knowledge | None = None) -> Command:
+        """Raises:
+        EnrolmentError: there is no such command (in what was known ``now``).
+        """
         command = (now or self.knowledge).find(name)
         if command is None:
             raise self._unknown(name)
@@ -469,15 +476,6 @@ class Household:
                 yield replace(example, embeddings=vectors)
             elif example.embeddings is not None:
                 yield example
-
-
-def _few(name: str, members: tuple[int, ...]) -> tuple[int, ...]:
-    """Raises:
-    EnrolmentError: there are more than a command can have.
-    """
-    if len(members) > MOST_EXAMPLES:
-        raise EnrolmentError(f"{name} has {MOST_EXAMPLES} examples of that kind, and no more are possible")
-    return members
 
 
 def _budget(config: Config) -> tuple[float, float]:

@@ -35,6 +35,7 @@ class Mark(StrEnum):
     OFFERED = "offered"  # somebody said it again, and was heard: this may be an example
     WRONG = "wrong"
     RIGHT = "right"
+    LEARNED = "learned by itself"
     ABOUT = "about the one before"  # somebody said that this was wrong
 
 
