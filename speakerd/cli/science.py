@@ -27,13 +27,18 @@ def bench(session: Session, seconds: int, commands: int) -> None:
 @click.option("--teacher", type=click.Path(path_type=Path, exists=True), required=True, help="speech_embedding.onnx.")
 @click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("runs/latest"), help="Log, checkpoint.")
 @click.option("--models", type=click.Path(path_type=Path), default=Path("models"), help="Where the result goes.")
+@click.option(
+    "--begin",
+    type=click.Path(path_type=Path, exists=True),
+    help="Begin with this: models/student.pt is the shipped one.",
+)
 @click.option("--epochs", type=click.IntRange(1), default=36)
 @click.option("--synthetic", type=click.IntRange(0), default=0, help="First synthesise so many words and phrases.")
 @click.option("--seed", type=int, default=0)
 @common
 def train(
-    session: Session, data: Path, teacher: Path, folder: Path, models: Path, epochs: int, synthetic: int,
-    seed: int,
+    session: Session, data: Path, teacher: Path, folder: Path, models: Path, begin: Path | None, epochs: int,
+    synthetic: int, seed: int,
 ) -> None:  # fmt: skip
     """Train the encoder (extra `train`). Started again with the same --run, it goes on from its checkpoint."""
     try:
@@ -47,7 +52,7 @@ def train(
         for _ in make(data / "synthetic/train", synthetic, seed):
             told("")
     try:
-        run = Run(data, teacher, folder, Recipe(epochs=epochs, seed=seed))
+        run = Run(data, teacher, folder, Recipe(epochs=epochs, seed=seed), begin)
     except FileNotFoundError as error:
         raise SpeakerdError(str(error)) from error
     run.train()

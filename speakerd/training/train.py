@@ -6,6 +6,7 @@ from the checkpoint when it is started again with the same folder.
 
 import json
 import math
+import pickle
 import sys
 import time
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # see batch_of
 class Recipe:
     epochs: int = 72
     compositions: int = 6
-    batch: int = 32
+    batch: int = 16
     rate: float = 2e-3
     decay: float = 0.01
     seed: int = 0
@@ -62,6 +63,25 @@ class Student(nn.Module):
         self.word_view = nn.Linear(size, SUMMARY, bias=False)
         self.often = AmSoftmax(size, often, margin=0.2)
         self.seldom = AmSoftmax(size, max(1, seldom), margin=0.1)
+
+    def begin_with(self, path: Path) -> None:
+        """Take over what another run has learned, but for the words, which are each run's own.
+
+        Raises:
+            SpeakerdError: the file is of another network.
+        """
+        try:
+            learned = torch.load(path, weights_only=True)
+            lacking = self.load_state_dict({name: value.float() for name, value in learned.items()}, strict=False)
+        except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+            raise SpeakerdError(f"{path}: nothing that this network can begin with: {error}") from error
+        if set(lacking.missing_keys) != {"often.weight", "seldom.weight"}:
+            raise SpeakerdError(f"{path} is of another network: it lacks {', '.join(lacking.missing_keys[:3])}")
+
+    def learned(self) -> dict[str, Tensor]:
+        """What another run can begin with, in half the bits."""
+        of_words = ("often.", "seldom.")
+        return {name: value.half() for name, value in self.state_dict().items() if not name.startswith(of_words)}
 
 
 def windows(spans: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -130,10 +150,10 @@ def loss_of(
         "words": 3 * word_distillation(seen[: len(embedding)], word_target),
         "contrast": 0.3 * contrast(seen, target),
     }
-    for name, column in (("often", 3), ("seldom", 4)):
+    for name, column, weight in (("often", 3, 0.5), ("seldom", 4, 0.2)):
         known = spans[:, column] >= 0
         if known.any():
-            parts[name] = 0.5 * getattr(student, name)(embedding[known], spans[known, column])
+            parts[name] = weight * getattr(student, name)(embedding[known], spans[known, column])
     return torch.stack(list(parts.values())).sum(), {name: float(part.detach()) for name, part in parts.items()}
 
 
@@ -146,7 +166,8 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
 class Run:
     """A folder with everything of one training run: compositions, checkpoint, log."""
 
-    def __init__(self, data: Path, teacher: Path, folder: Path, recipe: Recipe) -> None:
+    def __init__(self, data: Path, teacher: Path, folder: Path, recipe: Recipe, begin: Path | None = None) -> None:
+        """``begin``: a student.pt that an earlier run has shipped, to begin with instead of chance."""
         self.folder, self.recipe = folder, recipe
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(recipe.seed)
@@ -162,6 +183,8 @@ class Run:
             f"{len(self.corpora.held_words)} clips, {len(self.corpora.held_speech)} pieces of speech"
         )
         self.student = Student(len(often), len(seldom))
+        if begin is not None:
+            self.student.begin_with(begin)
         self.draw = torch.Generator().manual_seed(recipe.seed)
         noise = self.corpora.noise + babble(self.corpora, BABBLE, recipe.seed)
         self.augment = Augment(torch.from_numpy(np.concatenate(noise).astype(np.float32) / 32768), recipe.seed)
@@ -190,12 +213,12 @@ class Run:
         recipe, student = self.recipe, self.student
         optimizer = torch.optim.AdamW(student.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
         checkpoint = self.folder / "checkpoint.pt"
-        step = first = 0
+        first = 0
         if checkpoint.exists():
             stored = torch.load(checkpoint, weights_only=True)
             student.load_state_dict(stored["student"])
             optimizer.load_state_dict(stored["optimizer"])
-            step, first = stored["step"], stored["epoch"]
+            first = stored["epoch"]
             self.say(f"going on after epoch {first}")
         for epoch in range(first, recipe.epochs):
             began = time.monotonic()
@@ -207,6 +230,7 @@ class Run:
             prepared = time.monotonic() - began
             totals: dict[str, float] = {}
             student.train()
+            step = epoch * len(chunks)
             for batch, heard in self._ahead(composition, target, chunks):
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(step, recipe.epochs * len(chunks), recipe.rate)
@@ -225,7 +249,6 @@ class Run:
                 {
                     "student": student.state_dict(),
                     "optimizer": optimizer.state_dict(),
-                    "step": step,
                     "epoch": epoch + 1,
                 },
                 checkpoint.with_suffix(".new"),
@@ -251,9 +274,11 @@ class Run:
             yield coming.result()
 
     def ship(self, models: Path) -> None:
-        """Export the encoder; meta-learn the head and build the world around it from what was held out."""
+        """Export the encoder, and what a later run can begin with; meta-learn the head and build the world around them
+        from what was held out."""
         name = f"speakerd-{self.recipe.seed}-{self.recipe.epochs}"
         export(self.student.trunk, self.student.head, models, name)
+        torch.save(self.student.learned(), models / "student.pt")
         self.say(f"exported, {multiply_accumulates(self.student.trunk):,} multiply-accumulates per second of audio")
         self.say("meta-learning the head")
         encoder = TrunkEncoder(models)

@@ -1,9 +1,12 @@
 """The parts of the training loop, and that it learns."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from speakerd.errors import SpeakerdError
 from speakerd.training.augment import Augment, features
 from speakerd.training.scenes import SCENE, compose
 from speakerd.training.teacher import LAG, SUMMARY, Scale, Targets, summaries
@@ -114,3 +117,24 @@ def test_it_learns() -> None:
     for name in ("frames", "words", "often"):
         first, last = (np.mean([parts[name] for parts in some]) for some in (told[:2], told[-2:]))
         assert last < 0.9 * first, name
+
+
+def test_a_run_can_begin_with_what_another_has_learned(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    earlier, later = Student(6, 2).eval(), Student(9, 4).eval()
+    torch.save(earlier.learned(), tmp_path / "student.pt")
+    later.begin_with(tmp_path / "student.pt")
+    heard = torch.randn(1, 40, 40, generator=generator(1))
+    mask = torch.ones(1, 5)
+    with torch.no_grad():
+        one, other = (student.head(student.trunk(heard)[0], mask) for student in (earlier, later))
+    torch.testing.assert_close(one, other, atol=0.01, rtol=0)
+    assert len(later.often.weight) == 9, "the words are its own"
+
+
+def test_what_is_of_another_network_is_refused(tmp_path: Path) -> None:
+    torch.save({"trunk.stem.weight": torch.zeros(3)}, tmp_path / "small.pt")
+    (tmp_path / "no.pt").write_text("nothing of the kind")
+    for name in ("small.pt", "no.pt"):
+        with pytest.raises(SpeakerdError, match=name):
+            Student(6, 2).begin_with(tmp_path / name)
