@@ -107,7 +107,7 @@ def test_it_learns() -> None:
     augment = Augment(torch.from_numpy(room(8.0, level=-40.0)), 5)
     optimizer = torch.optim.AdamW(student.parameters(), lr=2e-3)
     told = []
-    for _ in range(8):
+    for _ in range(12):
         loss, parts = loss_of(student, batch, heard_in_rooms(batch[0], augment), PLAIN, generator(6))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
