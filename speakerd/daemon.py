@@ -25,6 +25,7 @@ from speakerd.listening.journal import Journal
 from speakerd.listening.loop import Loop
 from speakerd.listening.mute import Muted
 from speakerd.listening.policy import Policy, Switches, unmet
+from speakerd.listening.speakers import Speakers
 from speakerd.listening.spotter import Spotter
 from speakerd.notify import Watchdog, notify, notify_reloading
 from speakerd.outputs import Outputs
@@ -60,6 +61,7 @@ class Daemon:
         self._household.prune()
         self._household.keep_promises()
         self._switches = Switches.of(state)
+        self._speakers = Speakers(self._mind.world, self._household.voices())
         self._watchdog = Watchdog()
         self._started = time.time()
         self._heard = self._rejected = 0
@@ -188,6 +190,7 @@ class Daemon:
 
     def _spotter_knows(self) -> None:
         self._spotter.know(self._household.knowledge)
+        self._speakers.voices = self._household.voices()
         self._tell_unmet()
 
     def _tell_unmet(self) -> None:
@@ -243,7 +246,7 @@ class Daemon:
                     log.exception("nothing is taken up from what was heard")
 
     def _detected(self, heard: Detection) -> None:
-        judged = self._policy.judge(heard)
+        judged = self._policy.judge(self._speakers.named(heard))
         detection = self._journal.note(judged, judged.rule)
         self._service.detected(detection)
         if detection.accepted:

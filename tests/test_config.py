@@ -11,6 +11,8 @@ from speakerd.config import Config, ConfigError, Outputs, Requirement, ShellActi
 from speakerd.config.sample import sample
 from speakerd.config.settings import EXAMPLES
 
+HERS = {"Zoë": {"kitchen lamp": ["home"]}}
+
 SHIPPED = Path(__file__).parent.parent / "config" / "speakerd.yaml"
 
 
@@ -53,13 +55,13 @@ def test_shipped_file_has_every_key_under_a_comment():
 
 
 def test_examples_of_the_shipped_file_work(write):
-    text = re.sub(r"  (requires|actions|on): {}\n", "", SHIPPED.read_text())
+    text = re.sub(r"  (requires|actions|on|by): {}\n", "", SHIPPED.read_text())
     examples = re.findall(r"  # For example:\n(  # \w+:\n(?:  #   .*\n)+)", text)
     for example in examples:
         text = text.replace(example, re.sub(r"^  # ", "  ", example, flags=re.MULTILINE))
     config = load(write(text))
     assert config.listening.requires == {"lights off": Requirement("computer")}
-    assert config.outputs == Outputs(actions=EXAMPLES, on={"kitchen lamp": ["lamp"], "*": ["home"]})
+    assert config.outputs == Outputs(actions=EXAMPLES, on={"kitchen lamp": ["lamp"], "*": ["home"]}, by=HERS)
     for of in (ShellAction, WebhookAction):
         for key in fields(of):
             assert any(f"{key.name}:" in example for example in examples)
@@ -151,6 +153,10 @@ outputs:
         (
             "listening: {requires: {a: b}}",
             "1: listening.requires.a is a single value; it must be a section with command, within",
+        ),
+        (
+            "outputs: {by: {Zoe: {lamp: [lmap]}}, actions: {lamp: {shell: [a]}}}",
+            "1: outputs.by.Zoe.lamp has 'lmap', which is not in outputs.actions; did you mean lamp?",
         ),
         ("enrolment: {keep_audio: 'no'}", "1: enrolment.keep_audio is 'no'; it must be true or false"),
         ("outputs: {json: 2024-99-99}", "1: outputs.json is 2024-99-99; it must be some text or null"),

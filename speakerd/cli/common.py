@@ -99,8 +99,12 @@ class Session:
 
     def knowledge(self) -> Knowledge:
         """What is known, for a command that recognises by itself."""
+        return self.snapshot().knowledge()
+
+    def snapshot(self) -> Snapshot:
+        """What is known, and whose voices."""
         (snapshot,) = self.ask(Known())
-        return msgspec.convert(snapshot, Snapshot).knowledge()
+        return msgspec.convert(snapshot, Snapshot)
 
     def say(self, item: dict[str, Any], words: str | None = None) -> None:
         """One line: JSON if asked for, else the words (None: nothing)."""

@@ -10,6 +10,7 @@ import msgspec
 
 from speakerd.cli.common import Session, common
 from speakerd.cli.evaluate_gate import gate
+from speakerd.cli.evaluate_speakers import speakers
 from speakerd.cli.evaluate_stream import stream
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def evaluate() -> None:
 
 
 evaluate.add_command(stream)
+evaluate.add_command(speakers)
 evaluate.add_command(gate)
 
 

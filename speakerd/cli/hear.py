@@ -55,9 +55,11 @@ def listen(session: Session, given: Path | None, everything: bool) -> None:
         return
     from speakerd.listening.loop import Loop
     from speakerd.listening.policy import Policy
+    from speakerd.listening.speakers import Speakers
     from speakerd.listening.spotter import Spotter
 
-    knowledge = session.knowledge()
+    snapshot = session.snapshot()
+    knowledge = snapshot.knowledge()
     if muted := session.muted():
         raise SpeakerdError(f"the speaker is {muted}; to listen all the same: speakerd unmute")
     if not knowledge.commands:
@@ -68,9 +70,10 @@ def listen(session: Session, given: Path | None, everything: bool) -> None:
     if given is None:
         playing.follow(session.config.listening.mpd)
     policy = Policy(session.config.listening, playing)
+    speakers = Speakers(mind.world, snapshot.speakers())
 
     def heard(detection: Detection) -> None:
-        detection = policy.judge(detection)
+        detection = policy.judge(speakers.named(detection))
         if detection.accepted or everything:
             session.say(shown(detection), _words(shown(detection)))
 

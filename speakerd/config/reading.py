@@ -139,15 +139,17 @@ class Reading:
 
     def _check_actions_of_commands(self) -> None:
         outputs = self.config.outputs
-        for command, actions in outputs.on.items():
-            for index, name in enumerate(actions or ()):
-                if name not in outputs.actions:
-                    here = f"outputs.on.{command}"
-                    known = (
-                        did_you_mean(str(name), outputs.actions)
-                        or f"; there are {', '.join(outputs.actions) or 'none'}"
-                    )
-                    self._wrong(f"{here}.{index}", f"{here} has {name!r}, which is not in outputs.actions{known}")
+        sections = {"outputs.on": outputs.on} | {f"outputs.by.{who}": on for who, on in (outputs.by or {}).items()}
+        for section, on in sections.items():
+            for command, actions in (on or {}).items():
+                for index, name in enumerate(actions or ()):
+                    if name not in outputs.actions:
+                        here = f"{section}.{command}"
+                        known = (
+                            did_you_mean(str(name), outputs.actions)
+                            or f"; there are {', '.join(outputs.actions) or 'none'}"
+                        )
+                        self._wrong(f"{here}.{index}", f"{here} has {name!r}, which is not in outputs.actions{known}")
 
     def _check_requirements(self) -> None:
         """Whatever needs itself, or needs what needs it, could never be heard."""

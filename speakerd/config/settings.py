@@ -323,6 +323,15 @@ class Outputs(Struct, frozen=True, forbid_unknown_fields=True):
             examples=[{"kitchen lamp": ["lamp"], "*": ["home"]}],
         ),
     ] = {}
+    by: Annotated[
+        dict[Text, dict[Text, Annotated[list[str], Meta(title="a list of names of actions")]]],
+        Meta(
+            description="Which actions a command sets off where a certain person says it, in place of the one it was "
+            "taught with and of those in `on`. It counts where it is sure who speaks (`speakerd enroll --speaker`); "
+            "it keeps nobody out.",
+            examples=[{"Zoë": {"kitchen lamp": ["home"]}}],
+        ),
+    ] = {}
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):

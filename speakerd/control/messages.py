@@ -4,8 +4,10 @@ one end: done or failed."""
 from typing import Annotated, Any, ClassVar
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
+from speakerd.recognition.voices import Voices
 from speakerd.store.knowledge import Command, Heads, Knowledge
 
 LONGEST_MUTE = 60 * 24 * 366  # minutes: a year
@@ -220,14 +222,34 @@ class CommandPicture(msgspec.Struct, frozen=True):
     seconds: list[float]
 
 
+class VoicesPicture(msgspec.Struct, frozen=True):
+    """The voices of a command: ``centres`` are float32, little-endian (names, dimension)."""
+
+    command: str
+    names: list[str | None]
+    centres: bytes
+    usual: float
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     version: int
     encoder: str
     commands: list[CommandPicture]
+    voices: list[VoicesPicture]
 
     @classmethod
-    def of(cls, knowledge: Knowledge) -> "Snapshot":
-        return cls(knowledge.version, knowledge.encoder, [_picture(command) for command in knowledge.commands])
+    def of(cls, knowledge: Knowledge, voices: dict[str, Voices]) -> "Snapshot":
+        heard = [
+            VoicesPicture(name, list(v.names), v.centres.astype("<f4").tobytes(), v.usual) for name, v in voices.items()
+        ]
+        return cls(knowledge.version, knowledge.encoder, [_picture(command) for command in knowledge.commands], heard)
+
+    def speakers(self) -> dict[str, Voices]:
+        """The voices of each command that several people taught."""
+        return {
+            v.command: Voices(tuple(v.names), np.frombuffer(v.centres, "<f4").reshape(len(v.names), -1), v.usual)
+            for v in self.voices
+        }
 
     def knowledge(self) -> Knowledge:
         return Knowledge(

@@ -123,7 +123,7 @@ class Service:
                 yield from (summary(command) for command in commands)
                 yield from ({"teach_again": name} for name in lost)
             case Known():
-                yield msgspec.to_builtins(Snapshot.of(self._household.knowledge))
+                yield msgspec.to_builtins(Snapshot.of(self._household.knowledge, self._household.voices()))
             case Watch():
                 yield from self._watch(request)
             case Status():

@@ -19,6 +19,7 @@ from speakerd.learning.takes import Take
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.scoring import Matcher, learned
+from speakerd.recognition.voices import Voices
 from speakerd.recognition.world import World
 from speakerd.store.bundle import Bundle, Taught
 from speakerd.store.knowledge import Command, Example, Knowledge, Version, same_name, tidy_name
@@ -331,6 +332,18 @@ class Household:
     def examples(self, command: Command) -> list[Example]:
         """The kept examples of a command, without their sound."""
         return self._derivation.examples(command.examples)
+
+    def voices(self) -> dict[str, Voices]:
+        """How each person says a command, by its name, where several people taught it."""
+        found = {}
+        for command in self.knowledge.commands:
+            kept = [e for e in self.examples(command) if e.embeddings is not None]
+            if len({example.speaker for example in kept}) < 2:
+                continue
+            placed = np.stack([self._world.place(e.embeddings[0]) for e in kept if e.embeddings is not None])
+            if voices := Voices.of(placed, [example.speaker for example in kept]):
+                found[command.name] = voices
+        return found
 
     def drawn(self, knowledge: Knowledge) -> dict[int | None, tuple[float, float]]:
         """Where each example, by its id, lies on a map."""

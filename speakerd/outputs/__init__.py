@@ -32,6 +32,11 @@ class Outputs:
         self._on: dict[str, list[str]] = {}
         for command, names in settings.on.items():
             self._on.setdefault(name_key(command), []).extend(names)
+        self._by = {
+            (name_key(who), name_key(command)): names
+            for who, on in settings.by.items()
+            for command, names in on.items()
+        }
 
     def send(self, detection: Detection) -> None:
         """Hand an accepted detection to every output and action that it is for; returns at once. One that was too close
@@ -70,10 +75,13 @@ class Outputs:
         return Lane(title, Webhook(name, action).run, action.running)
 
     def _actions_for(self, detection: Detection) -> list[str]:
-        """The action that the command was taught with and those the settings add, each once."""
-        taught = [detection.action] if detection.action else []
-        added = [*self._on.get(name_key(detection.command), ()), *self._on.get("*", ())]
-        names = list(dict.fromkeys([*taught, *added]))
+        """The action that the command was taught with and those the settings add, each once; of a person with a line
+        of their own for it, what that says instead."""
+        key = name_key(detection.command)
+        own = self._by.get((name_key(detection.speaker), key)) if detection.speaker else None
+        if own is None:
+            own = [*([detection.action] if detection.action else []), *self._on.get(key, ())]
+        names = list(dict.fromkeys([*own, *self._on.get("*", ())]))
         for name in names:
             if name not in self._actions:
                 log.warning(

@@ -161,3 +161,19 @@ outputs.send(HEARD)
 outputs.close(0.1)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=20, cwd=Path(__file__).parents[2])
+
+
+def test_a_person_with_a_line_of_their_own_sets_off_something_else(heard, touching, tmp_path):
+    outputs = Outputs(
+        Settings(
+            log=False,
+            actions={name: touching(name) for name in ("taught", "all", "hers", "every")},
+            on={"küche hell 💡": ["all"], "*": ["every"]},
+            by={"ZOË": {"Küche hell 💡": ["hers"], "another": ["all"]}},
+        )
+    )
+    for id, who in (("a", "Zoë"), ("b", "Bob")):
+        outputs.send(heard(id=id, speaker=who, action="taught"))
+    outputs.close(10)
+    done = {name: sorted(ids) for name, ids in ran(tmp_path).items()}
+    assert done == {"hers": ["a"], "all": ["b"], "taught": ["b"], "every": ["a", "b"]}
