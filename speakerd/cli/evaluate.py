@@ -12,6 +12,7 @@ from speakerd.cli.common import Session, common
 from speakerd.cli.evaluate_gate import gate
 from speakerd.cli.evaluate_speakers import speakers
 from speakerd.cli.evaluate_stream import stream
+from speakerd.cli.evaluate_weeks import weeks
 
 if TYPE_CHECKING:
     from speakerd.evaluation.sounds import Progress
@@ -29,6 +30,7 @@ def evaluate() -> None:
 
 evaluate.add_command(stream)
 evaluate.add_command(speakers)
+evaluate.add_command(weeks)
 evaluate.add_command(gate)
 
 
