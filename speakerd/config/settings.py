@@ -101,6 +101,8 @@ class Listening(Struct, frozen=True, forbid_unknown_fields=True):
             examples=[{"lights off": Requirement("computer")}],
         ),
     ] = {}
+    # 0.3 leaves a sixth of the false accepts: a day in which it always plays holds six times the talk that a budget is
+    # made for. Of commands 15 dB above what is played 59 % are heard, without it 86 % (script/measure-playing).
     playing_margin: Annotated[
         float,
         Meta(
@@ -110,7 +112,7 @@ class Listening(Struct, frozen=True, forbid_unknown_fields=True):
             "`speakerd playing on` or MPD says: what is played is not taken for a command, and more of the true ones "
             "must be said again.",
         ),
-    ] = 0.5
+    ] = 0.3
     mpd: Annotated[
         Annotated[
             str,
