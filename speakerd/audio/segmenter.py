@@ -69,6 +69,11 @@ class Segmenter:
         return self._frames
 
     @property
+    def spoken(self) -> tuple[int, int]:
+        """Where in the open utterance the speech is so far, in samples from the pre-roll on."""
+        return self._begin * FRAME, self._last * FRAME
+
+    @property
     def pause(self) -> int:
         """Frames since the last that was speech, while an utterance is open."""
         return self._total - self._last

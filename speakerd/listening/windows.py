@@ -1,7 +1,8 @@
 """Windows of running speech: runs of trunk frames that end now, as long as the commands are.
 
 The trunk is advanced once, whatever the number of commands and of lengths; it begins with the gate's pre-roll, as it
-does when a command is taught, so that a word by itself is heard like an example of it.
+does when a command is taught. What lies between two pauses is a window of its own, cut as examples are, so that a word
+by itself is heard like an example of it.
 """
 
 from collections.abc import Sequence
@@ -18,12 +19,13 @@ from speakerd.recognition.lengths import lengths
 
 BLOCK = 16  # gate frames that the trunk is advanced by, 320 ms: four hops, since each call has its price
 SOON = 4  # the same, where an answer is waited for
+ENDED = 8  # frames without speech, after which all is there that an example has of what follows it
 SURE = 5  # frames without speech, after which what was said is probably over, and every hop is looked at
 
 
 class Window(NamedTuple):
     """A run of trunk frames: ``start`` and ``end`` of the sound in it, seconds; ``length`` is its place among the
-    lengths (recognition/lengths.py)."""
+    lengths (recognition/lengths.py), or that of the nearest."""
 
     start: float
     end: float
@@ -56,6 +58,8 @@ class Ear:
                 self._opening = _Opening(self._encoder, heard, self.frames - len(heard))
             return []
         pause = self.segmenter.pause
+        if pause == ENDED:
+            return self._opening.ended(frame, wanted, self.segmenter.spoken)
         return self._opening.push(frame, wanted, SOON if soon or SURE <= pause <= 2 * SURE else BLOCK)
 
     @property
@@ -94,6 +98,17 @@ class _Opening:
     def push(self, frame: Samples, wanted: Sequence[int], block: int) -> list[Hop]:
         self._waiting.append(frame)
         return self.rest(wanted) if len(self._waiting) >= block else []
+
+    def ended(self, frame: Samples, wanted: Sequence[int], spoken: tuple[int, int]) -> list[Hop]:
+        """Take the next frame; with the last hop comes what was spoken as a whole."""
+        self._waiting.append(frame)
+        hops = self.rest(wanted)
+        run, first = self._encoder.run_of(*spoken), self._done - len(self._kept)
+        frames = self._kept[run.start - first : run.stop - first]
+        place = int(np.abs(np.array(self._lengths) - len(frames)).argmin())
+        if hops and run.start >= first and run.stop <= self._done and place in wanted:
+            hops[-1].append(Window(self._time(run.start + 1), self._time(run.stop), place, frames))
+        return hops
 
     def rest(self, wanted: Sequence[int]) -> list[Hop]:
         """All that is waiting, where that cannot wait."""

@@ -29,7 +29,8 @@ def test_window_over_a_word_is_heard_as_the_word_alone(mind: Mind) -> None:
     windows = [window for hop in hops(mind, fits, samples) for window in hop]
     likeness = mind.encoder.pool([window.frames for window in windows]) @ alone
     best = windows[int(likeness.argmax())]
-    assert likeness.max() > 0.97
+    assert likeness.max() > 0.999, "cut in the same way"
+    assert sorted(likeness)[-2] > 0.95, "and by one of the usual lengths"
     assert best.start == pytest.approx(utterance.start, abs=0.2)
     assert best.end == pytest.approx(utterance.end_time, abs=0.3)
 
@@ -39,9 +40,9 @@ def test_hops_follow_one_another_and_windows_end_with_them(mind: Mind) -> None:
     assert np.diff([hop[0].end for hop in found]) == pytest.approx([0.08] * (len(found) - 1))
     tried = lengths(mind.encoder)
     for hop in found:
-        assert len({window.end for window in hop}) == 1
-        assert [window.length for window in hop] == [0, 2, 4][: len(hop)]
-        assert all(len(window.frames) == tried[window.length] for window in hop)
+        assert len({window.end for window in hop[:3]}) == 1
+        assert [window.length for window in hop[:3]] == [0, 2, 4][: len(hop)]
+        assert all(len(window.frames) == tried[window.length] for window in hop[:3])
 
 
 def test_windows_reach_back_over_what_was_heard_before(mind: Mind) -> None:
