@@ -1,11 +1,15 @@
 """Deafness: while the speaker speaks, what the microphone hears is itself."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from speakerd.audio.sources import Source
 from speakerd.events import Samples, Waiting
+
+WAITED = 0.01  # seconds for a frame that was not there yet
+MOST_LATE = 100  # frames: two seconds, for sources that are never waited for
 
 
 class Deafness:
@@ -30,14 +34,26 @@ class Deafness:
 
 
 class Deafened:
-    """A source that gives no sound while there is ``deafness``."""
+    """A source that gives no sound while there is ``deafness``, nor afterwards what was captured meanwhile and is only
+    now read, because the machine is slow: that is over as soon as a frame has to be waited for."""
 
     def __init__(self, source: Source, deafness: Deafness) -> None:
         self._source, self._deafness = source, deafness
 
     def __iter__(self) -> Iterator[Samples | Waiting]:
+        late = 0
+        asked = time.monotonic()
         for sound in self._source:
-            yield Waiting("speakerd is speaking") if self._deafness else sound
+            if self._deafness:
+                late = MOST_LATE
+            elif time.monotonic() - asked > WAITED:
+                late = 0
+            if late:
+                late -= 1
+                yield Waiting("speakerd is speaking")
+            else:
+                yield sound
+            asked = time.monotonic()
 
     def close(self) -> None:
         self._source.close()
