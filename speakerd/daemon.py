@@ -13,14 +13,13 @@ from speakerd.audio.condition import Condition, Watched
 from speakerd.audio.sources import Source
 from speakerd.config import Config, load
 from speakerd.control.examination import examined
-from speakerd.control.messages import Lesson
 from speakerd.control.service import Service
 from speakerd.control.socket import Server
+from speakerd.control.speech import Speech
 from speakerd.errors import SpeakerdError
 from speakerd.events import LEARN, STOP, WRONG, Detection
 from speakerd.house import Mind
 from speakerd.learning.growth import Growth
-from speakerd.learning.spoken import first_phrases_missing
 from speakerd.listening.journal import Journal
 from speakerd.listening.loop import Loop
 from speakerd.listening.mute import Muted
@@ -29,13 +28,10 @@ from speakerd.listening.speakers import Speakers
 from speakerd.listening.spotter import Spotter
 from speakerd.notify import Watchdog, notify, notify_reloading
 from speakerd.outputs import Outputs
-from speakerd.speaking.deaf import Deafened
 from speakerd.store.store import Ownership
 
 if TYPE_CHECKING:
     from speakerd.control.http import Site
-    from speakerd.speaking.button import Button
-    from speakerd.speaking.mouth import Mouth
 
 log = logging.getLogger(__name__)
 
@@ -68,19 +64,16 @@ class Daemon:
         self._stopping = self._reloading = False
         self._over = threading.Event()
         self._unmet: set[str] = set()
-        self._mouth: Mouth | None = None
-        self._button: Button | None = None
-        self._begin_listening()
         self._journal = Journal(self._mind.world.genuine[-1].deviation)
         self._service = Service(
             self._household, lambda: self._loop.tap(), self.config.enrolment.takes, self._switches, self._journal,
             self._status,
         )  # fmt: skip
+        self._begin_listening()
         self._outputs = self._open_outputs(self.config)
         self._service.config_path, self._service.reload = config_path, self.reload
         self._service.examine = lambda: examined(state, config_path)
         self._household.changed = self._spotter_knows
-        self._begin_speaking()
         self._tell_unmet()
         self._server = Server(socket, self._service)
         self._site: Site | None = None
@@ -110,29 +103,30 @@ class Daemon:
             self._server.close()
             if self._site is not None:
                 self._site.close()
+            self._speech.close()
             self._outputs.close(5)
             self._ownership.release()
 
     def stop(self) -> None:
         self._stopping = True
-        if self._mouth is not None:
-            self._mouth.hush()
+        self._speech.hush()
         self._source.close()
 
     def reload(self) -> None:
         self._reloading = True
         self._source.close()
 
+    def _introduce(self) -> None:
+        self._speech.introduce(self._household.knowledge, lambda: self._loop.frames > 0)
+
     def _open_outputs(self, config: Config) -> Outputs:
         # STOP is heard by the lesson itself: while one goes on, no command fires.
-        built_in = {LEARN: lambda _: self._lesson(), STOP: lambda _: None, WRONG: self._service.feedback.spoken}
+        built_in = {LEARN: lambda _: self._speech.lesson(), STOP: lambda _: None, WRONG: self._service.feedback.spoken}
         return Outputs(config.outputs, built_in)
 
     def _begin_listening(self) -> None:
-        self._mouth = _mouth(self.config)
-        self._source = self._open_source(self.config)
-        if self._mouth is not None:
-            self._source = Deafened(self._source, self._mouth.deafness)
+        self._speech = Speech(self.config.speaking, self._service)
+        self._source = self._speech.deafened(self._open_source(self.config))
         self._spotter = Spotter(self._mind.encoder, self._mind.world, self.config.gate, self._household.knowledge)
         self._policy = Policy(self.config.listening, self._switches.playing)
         self._switches.playing.follow(self.config.listening.mpd)
@@ -156,37 +150,6 @@ class Daemon:
             except SpeakerdError as error:
                 self._page = str(error)
                 log.error("the page is not served: %s", error)
-
-    def _begin_speaking(self) -> None:
-        self._service.lessons.voice = self._mouth
-        if self._button is not None:
-            self._button.close()
-        self._button = _button(self.config, self._pressed)
-
-    def _introduce(self) -> None:
-        """Where nothing is known, or only half of the first phrases, ask for them as soon as there is sound."""
-        if self._mouth is not None and first_phrases_missing(self._household.knowledge):
-            self._lesson(self._mouth.ready)
-
-    def _pressed(self) -> None:
-        """The button: end the lesson that is going on, else begin one."""
-        if not self._service.lessons.stop():
-            self._lesson()
-
-    def _lesson(self, ready: Callable[[], bool] = lambda: True) -> None:
-        """Begin a spoken lesson beside the loop."""
-
-        def give() -> None:
-            while not self._loop.frames and not self._over.wait(0.2):
-                pass
-            try:
-                if ready():
-                    for _ in self._service.ask(Lesson()):
-                        pass
-            except SpeakerdError as error:
-                log.info("the lesson ended: %s", error)
-
-        threading.Thread(target=give, name="lesson", daemon=True).start()
 
     def _spotter_knows(self) -> None:
         self._spotter.know(self._household.knowledge)
@@ -220,8 +183,8 @@ class Daemon:
             threading.Thread(target=old.close, args=(5,), name="outputs").start()  # its programs may take a while
             self._service.takes = config.enrolment.takes
             log.info("configuration read again")
+        self._speech.close()
         self._begin_listening()
-        self._begin_speaking()
         self._introduce()
         self._tell_unmet()
         notify("READY=1")
@@ -252,8 +215,7 @@ class Daemon:
         if detection.accepted:
             self._heard += 1
             self._outputs.send(detection)
-            if self._mouth is not None and self.config.speaking.tone_on_detection:
-                self._mouth.beep()
+            self._speech.beep()
         else:
             self._rejected += 1
             self._outputs.send(detection)
@@ -279,24 +241,3 @@ class Daemon:
             "rejected": self._rejected,
             "page": self._page,
         }
-
-
-def _button(config: Config, pressed: Callable[[], None]) -> "Button | None":
-    if not config.speaking.enabled or config.speaking.button is None:
-        return None
-    from speakerd.speaking.button import Button, ButtonError
-
-    try:
-        return Button(config.speaking.button, pressed)
-    except ButtonError as error:
-        log.error("no button: %s", error)
-        return None
-
-
-def _mouth(config: Config) -> "Mouth | None":
-    """Where nothing is to be said, none of what that takes is loaded."""
-    if not config.speaking.enabled:
-        return None
-    from speakerd.speaking.mouth import Mouth
-
-    return Mouth(config.speaking)
