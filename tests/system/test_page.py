@@ -10,7 +10,7 @@ import soundfile
 import soxr
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.control.messages import Enroll, History, Known, Recording, Status
+from speakerd.control.messages import Enroll, Forget, History, Known, Recording, Status
 from speakerd.events import Samples
 from tests import recordings
 from tests.control.browsing import TOKEN
@@ -163,6 +163,28 @@ def test_forgetting_and_going_back(browser: Browser, house: Speaker) -> None:
     browser.press("Back to it", "#asking")
     browser.told(f"Back to version {before}")
     assert NIGHT in names(house)
+
+
+def test_everything_is_saved_as_a_file_and_brought_in_again(browser: Browser, house: Speaker, tmp_path: Path) -> None:
+    folder = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    browser.chrome.execute_cdp_cmd("Browser.setDownloadBehavior", folder)
+    browser.open("history")
+    browser.press("Save as a file")
+    file = tmp_path / "household.speakerd"
+    browser.until(file.exists, "nothing is saved")
+    before = names(house)
+    house.ask(Forget(NIGHT))
+    browser.find("#import input").send_keys(str(file))
+    browser.told("Brought in ")
+    assert names(house).keys() == before.keys()
+
+
+def test_the_speaker_cannot_ask_without_a_voice(browser: Browser) -> None:
+    browser.open("teach")
+    browser.click("#teach [value=voice]")
+    browser.press("Begin", "#teach")
+    browser.until(lambda: "this speaker does not speak" in browser.find("#trouble").text, "it says nothing")
+    browser.open("heard")
 
 
 def test_the_map_shows_every_example(browser: Browser, house: Speaker) -> None:

@@ -5,6 +5,7 @@ import { ask } from "./speaking.js";
 import { player } from "./sound.js";
 
 const MOST = 100; // on the page; the speaker keeps more
+const MARKS = { offered: "said again, and then heard: it may be an example", wrong: "was wrong", right: "was right" };
 
 export function begin() {
   $("rejected").addEventListener("change", () => trying(drawHeard));
@@ -43,7 +44,9 @@ function card(item, at) {
       `${clock(at)} · score ${item.score.toFixed(2)}, ${item.threshold.toFixed(2)} is needed`,
       item.speaker ? " · by " : "",
       item.speaker ? called(item.speaker) : "",
-      item.mark ? ` · ${item.mark}` : "",
+      item.ambiguous_with ? " · or was it " : "",
+      item.ambiguous_with ? called(item.ambiguous_with) : "",
+      item.mark ? ` · ${MARKS[item.mark] ?? item.mark}` : "",
     ),
     element("div", { class: "row" }, more, ...verdicts(item)),
     why,
@@ -52,7 +55,7 @@ function card(item, at) {
 
 /** What a person may say of it; the speaker learns from that. */
 function verdicts(item) {
-  if (item.mark) return [];
+  if (item.mark === "wrong" || item.mark === "right") return [];
   const right = button(item.accepted ? "That was right" : "I did say that", () => learn("right", { id: item.id }), { class: "quiet" });
   return item.accepted ? [button("That was wrong", () => wrong(item), { class: "quiet" }), right] : [right];
 }

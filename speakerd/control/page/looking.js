@@ -1,6 +1,7 @@
 // History, settings, doctor.
 
 import { $, button, called, count, day, element, question, tell, trying } from "./building.js";
+import { base64, bytes } from "./sound.js";
 import { ask } from "./speaking.js";
 
 // -- history
@@ -14,6 +15,24 @@ export async function drawHistory() {
     await drawHistory();
   }, $("undo"));
   $("versions").replaceChildren(...versions.map(version));
+  $("export").onclick = () => trying(save, $("export"));
+  $("import").querySelector("input").onchange = (event) => trying(() => bringIn(event.target));
+}
+
+async function save() {
+  const pieces = (await ask("export")).map((item) => bytes(item.bundle));
+  const link = element("a", { href: URL.createObjectURL(new Blob(pieces)), download: "household.speakerd" });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000); // when it is saved
+}
+
+async function bringIn(input) {
+  const bundle = await base64(input.files[0]);
+  input.value = "";
+  const told = await ask("import", { bundle });
+  const again = told.filter((item) => "teach_again" in item).map((item) => item.teach_again);
+  tell(`Brought in ${count(told.length - again.length, "command")}.`, again.length ? ` To be taught again: ${again.join(", ")}.` : "");
+  await drawHistory();
 }
 
 function version(item) {

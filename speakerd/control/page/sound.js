@@ -9,7 +9,7 @@ let playing = null;
 export function player(example, name) {
   return button("Play", async () => {
     const [{ flac }] = await ask("sound", { example });
-    await play(new Blob([Uint8Array.from(atob(flac), (letter) => letter.charCodeAt(0))], { type: "audio/flac" }));
+    await play(new Blob([bytes(flac)], { type: "audio/flac" }));
   }, { class: "quiet", "aria-label": `Play example ${example} of ${name}` });
 }
 
@@ -93,9 +93,11 @@ function wav(pieces, rate) {
   return new Blob([view.buffer], { type: "audio/wav" });
 }
 
-export async function base64(sound) {
-  const bytes = new Uint8Array(await sound.arrayBuffer());
+export async function base64(file) {
+  const all = new Uint8Array(await file.arrayBuffer());
   let letters = "";
-  for (let at = 0; at < bytes.length; at += 32768) letters += String.fromCharCode(...bytes.subarray(at, at + 32768));
+  for (let at = 0; at < all.length; at += 32768) letters += String.fromCharCode(...all.subarray(at, at + 32768));
   return btoa(letters);
 }
+
+export const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
