@@ -66,7 +66,7 @@ class Site:
         self.service = service
         self.pool = ThreadPoolExecutor(4, "http-request")
         self.sockets: set[Socket] = set()
-        self._secrets = _secrets(settings)
+        self._secrets, self._files = _secrets(settings), _files()
         try:
             self._bound = bind_sockets(settings.port, settings.address, backlog=MOST_CONNECTIONS)
         except OSError as error:
@@ -100,7 +100,7 @@ class Site:
                 (r"/api/logout", LogOut, here),
                 (r"/api/socket", Socket, here),
                 (r"/api/(.*)", Ask, here),
-                (r"/(.*)", Page, here | {"files": _files()}),
+                (r"/(.*)", Page, here | {"files": self._files}),
             ],
             log_function=_told,
             websocket_ping_interval=PATIENCE,
