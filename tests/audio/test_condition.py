@@ -65,10 +65,8 @@ def test_sound_passes_as_it_is(tmp_path: Path) -> None:
 
 def test_a_daemon_on_a_dead_microphone_says_so(tmp_path: Path) -> None:
     with speaker(tmp_path) as running:
-        running.say(np.zeros(16000 * 30, np.float32))
+        running.say(np.zeros(16000 * 1800, np.float32))  # for longer than the test takes
         eventually(lambda: running.ask(Status())[0]["microphone"] == Fault.SILENT.words)
         told = {item["what"]: item for item in lines(speakerd("doctor", "--state", running.state, "--json"))}
         assert (told["hearing"]["good"], told["hearing"]["remedy"]) == (False, Fault.SILENT.remedy)
-        eventually(lambda: running.ask(Status())[0]["microphone"] is None)
         assert running.log().count("the microphone is of no use, digital silence") == 1
-        assert running.log().count("the microphone hears again") == 1
