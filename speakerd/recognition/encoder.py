@@ -24,6 +24,7 @@ BUNDLED = Path(__file__).resolve().parents[1] / "models"
 
 # How much around the speech is pooled: what the encoder was trained on, give or take.
 BEFORE, AFTER = int(0.08 * SAMPLE_RATE), int(0.16 * SAMPLE_RATE)
+LEAD = int(0.3 * SAMPLE_RATE)  # what is heard before the speech in a stream: the gate's pre-roll
 
 Array = NDArray[np.float32]
 
@@ -65,9 +66,11 @@ class Encoder(Protocol):
         ...
 
     def embed(self, utterance: Utterance) -> Embedding:
-        """The embedding (dimension,) of an utterance heard alone: nothing before its pre-roll plays a part."""
-        run = self.run_of(utterance.begin, utterance.end)
-        samples = utterance.samples[: self.reach(run.stop)]
+        """The embedding (dimension,) of an utterance heard alone: nothing before its pre-roll plays a part. A recording
+        that was cut off close to the speech is heard with silence before it, as nothing in a stream comes at once."""
+        lead = max(0, LEAD - utterance.begin)
+        run = self.run_of(utterance.begin + lead, utterance.end + lead)
+        samples = np.pad(utterance.samples, (lead, 0))[: self.reach(run.stop)]
         frames = self.stream().push(np.pad(samples, (0, self.reach(run.stop) - len(samples))))
         return np.asarray(self.pool([frames[run]])[0], np.float32)
 
