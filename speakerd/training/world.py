@@ -39,8 +39,8 @@ def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Mat
     """Hear what was held out: words, each once as it is and once in some room, and running speech. ``space`` is the
     mean (dimension,) and the matrix (dimension, dimension) that were learned with the head.
 
-    Words that many people say are taught, here. Half of the others are strangers in the cohort, as is half of the
-    speech; the rest of the words are said in between all of the speech, which thresholds are set by.
+    Words that many people say are taught, here. Half of the others are strangers in the cohort, as are pieces of the
+    speech; the rest of the words are said in between the speech, and thresholds are set by what the spotter hears.
     """
     draw = np.random.default_rng(seed)
     rooms = Augment(torch.from_numpy(np.concatenate(corpora.noise).astype(np.float32) / 32768), seed)
@@ -53,8 +53,7 @@ def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Mat
     strangers = [clip for i, word in enumerate(others) if i in strange for clip in by_word[word][:OF_A_WORD]]
     between = [clip for i, word in enumerate(others) if i not in strange for clip in by_word[word][:OF_A_WORD]]
 
-    half = -(-len(corpora.held_speech) // 2)
-    talk = [(i, vector) for i, pcm in enumerate(corpora.held_speech[:half]) for vector in _talk(encoder, pcm, draw)]
+    talk = [(i, vector) for i, pcm in enumerate(corpora.held_speech) for vector in _talk(encoder, pcm, draw)]
     words = [(-1, vector) for clip in strangers for vector in _clip(encoder, clip, rooms)]
     chosen = [(words + talk)[i] for i in draw.permutation(len(words) + len(talk))[:COHORT]]
     world = World(adapter, encoder.id, *space, cohort=np.zeros((0, encoder.dimension), np.float32))
@@ -111,7 +110,8 @@ def _running(
         heard = windows(encoder, _in_room(samples, rooms) if i % 2 else samples)
         placed = world.place(heard.vectors.astype(np.float32))
         vectors.append(placed.astype(np.float16))
-        near.append(replace(world, cohort=world.cohort[source != i]).strangers(placed))
+        strangers = source != i if (source != i).any() else source == i
+        near.append(replace(world, cohort=world.cohort[strangers]).strangers(placed))
         places.append(heard.lengths)
         ends.append(now + heard.ends)
         now += len(samples) / SAMPLE_RATE
