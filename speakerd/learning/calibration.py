@@ -65,14 +65,15 @@ class Impostors:
 
 
 def own_scores(
-    world: World, examples: Sequence[Matrix], speakers: Sequence[str | None], against: Matrix | None = None
-) -> Scores:
+    world: World, examples: Sequence[Matrix], speakers: Sequence[str | None], against: Matrix | None = None,
+    wrong: Matrix | None = None,
+) -> Scores:  # fmt: skip
     """What each example, itself and its variants (1 + variants, dimension), scores with a head that was learned from
-    the others, and ``against`` the same as the command's: (examples,); empty for a single one."""
+    the others, ``against`` and with ``wrong`` the same as the command's: (examples,); empty for a single one."""
     found = []
     for i in range(len(examples)) if len(examples) > 1 else ():
         rest = [j for j in range(len(examples)) if j != i]
-        heads, _ = learned(world, [examples[j] for j in rest], [speakers[j] for j in rest], against)
+        heads, _ = learned(world, [examples[j] for j in rest], [speakers[j] for j in rest], against, wrong)
         left = examples[i][:1]
         found.append(scores(heads, left, world.strangers(left)).max())
     return np.array(found, np.float32)

@@ -110,9 +110,12 @@ class Derivation:
         self, command: Command, found: _Learned, new: Sequence[Example], share: float, listening: Listening
     ) -> Command:
         heads, whose = (found.heads, found.speakers) if command.id is None else (command.heads, command.speakers)
-        floor = self._floor(heads, command, new)
-        fits = fitting(self._encoder, found.seconds)
-        kept = promise(self._world, heads, found.own, len(command.examples), fits, share, listening.highest_frr, floor)
+        budget = len(command.examples), fitting(self._encoder, found.seconds), share, listening.highest_frr
+        floor = -np.inf
+        if command.negatives:  # a correction may cost misses, but must not open the door to other sounds
+            before = self._learned(replace(command, negatives=()), command.rivals, new)
+            floor = promise(self._world, before.heads, before.own, *budget).threshold
+        kept = promise(self._world, heads, found.own, *budget, max(floor, self._floor(heads, command, new)))
         trained = replace(
             command, threshold=kept.threshold, expected_fa_per_hour=kept.expected_fa_per_hour,
             expected_frr=kept.expected_frr, over_budget=kept.over_budget, heads=heads, speakers=whose,
@@ -136,11 +139,10 @@ class Derivation:
             return self._remembered[key]
         placed, speakers = self._placed(command.examples, new)
         # of a command that sounds alike the examples themselves count, not what they were enlarged by
-        against = np.concatenate(
-            [self._rows(command.negatives, new), *(rows[:1] for rows in self._placed(rivals, new)[0])]
-        )
-        heads, whose = learned(self._world, placed, speakers, against)
-        own = own_scores(self._world, placed, speakers, against)
+        wrong, near = self._rows(command.negatives, new), self._placed(rivals, new)[0]
+        against = np.concatenate([wrong[:0], *(rows[:1] for rows in near)])
+        heads, whose = learned(self._world, placed, speakers, against, wrong)
+        own = own_scores(self._world, placed, speakers, against, wrong)
         vectors = np.stack([rows[0] for rows in placed])
         expected = expected_scores(self._world, own, len(placed)).mean
         seconds = tuple((e.end - e.begin) / SAMPLE_RATE for e in self.examples(command.examples, new))

@@ -16,15 +16,21 @@ from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.world import World
 from speakerd.store.knowledge import Command, Heads
 
+# What was wrongly taken for a command is brought down to what strangers score, in rounds since one such step undoes a
+# little of another; where less than a share of it lies beside the command's examples, it cannot be told from them.
+LOWERED, ROUNDS, INSEPARABLE = -0.5, 3, 0.1
 VARIANT = 0.2  # how much a variant of an example counts, where the example itself counts 1 (learning/enlarge.py)
 
 
 def learned(
-    world: World, examples: Sequence[Matrix], speakers: Sequence[str | None], against: Matrix | None = None
-) -> tuple[Heads, tuple[str | None, ...]]:
+    world: World, examples: Sequence[Matrix], speakers: Sequence[str | None], against: Matrix | None = None,
+    wrong: Matrix | None = None,
+) -> tuple[Heads, tuple[str | None, ...]]:  # fmt: skip
     """Heads of one command from its examples, (1 + variants, dimension) each, in the world's space: the example itself
-    and what it was enlarged by. ``against`` (n, dimension) is what it is to be told apart from. Also whose each head
-    is."""
+    and what it was enlarged by. ``against`` (n, dimension) is what it is to be told apart from, and ``wrong`` what was
+    taken for it and must not be again. Also whose each head is."""
+    if wrong is not None and len(wrong):
+        against = wrong if against is None else np.concatenate([wrong, against])
     named = {speaker for speaker in speakers if speaker is not None}
     whose: list[str | None] = [None]
     of = [list(examples)]
@@ -32,7 +38,28 @@ def learned(
         whose = sorted(set(speakers), key=lambda name: (name is None, name))
         of = [[e for e, speaker in zip(examples, speakers, strict=True) if speaker == name] for name in whose]
     heads = [_adapted(world, some, against) for some in of]
-    return Heads(np.concatenate([h.weights for h in heads]), np.concatenate([h.bias for h in heads])), tuple(whose)
+    found = Heads(np.concatenate([h.weights for h in heads]), np.concatenate([h.bias for h in heads]))
+    if wrong is not None and len(wrong):
+        found = _corrected(world, found, np.stack([example[0] for example in examples]), wrong)
+    return found, tuple(whose)
+
+
+def _corrected(world: World, heads: Heads, examples: Matrix, wrong: Matrix) -> Heads:
+    """The heads turned as little as it takes for what was wrong (n, dimension) to score no more than LOWERED, without
+    a change to what the examples score: passive-aggressive steps (Crammer et al., JMLR 7, 2006) orthogonal to these.
+    What lies within the span of the examples stays as it is."""
+    span, _ = np.linalg.qr(examples.T)
+    weights = heads.weights.copy()
+    for one, near in [*zip(wrong, world.strangers(wrong), strict=True)] * ROUNDS:
+        apart = one - span @ (span.T @ one)
+        room = float(apart @ one)
+        if room < INSEPARABLE:
+            continue
+        reached = scores(Heads(weights, heads.bias), one[None], near[None])[0]
+        worth = 1 + near[1] / np.linalg.norm(weights, axis=1)
+        step = np.maximum(0, reached - LOWERED) / (room * worth)
+        weights = weights - step[:, None] * apart
+    return Heads(np.asarray(weights, np.float32), heads.bias)
 
 
 def _adapted(world: World, examples: list[Matrix], against: Matrix | None) -> Heads:
