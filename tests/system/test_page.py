@@ -97,6 +97,8 @@ def test_somebody_teaches_a_command_and_sees_it_recognised(browser: Browser, hou
 
 
 def test_somebody_teaches_by_the_phone_a_name_that_means_no_good(browser: Browser, house: Speaker) -> None:
+    if "Guten Abend" in names(house):  # it is the same phrase, and which of the two was meant would be open
+        house.ask(Forget("Guten Abend"))
     browser.open("teach")
     name = browser.find("#teach [name=name]")
     browser.chrome.execute_script("arguments[0].value = arguments[1]", name, NAME)  # it types no emoji
