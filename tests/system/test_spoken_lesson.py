@@ -138,9 +138,9 @@ def test_from_the_first_start_to_a_command_that_does_something(pulse: Pulse, ech
     def known() -> dict[str, str | None]:
         return {command["name"]: command["action"] for command in next(ask(control, Known()))["commands"]}
 
+    log.touch()
+    person = Person(pulse, tmp_path, log)
     with running(pulse, tmp_path, config) as process:
-        eventually(log.exists)
-        person = Person(pulse, tmp_path, log)
         first = {"learn something new": LEARN, "stop": STOP}
         until(lambda: "I have learned it: stop" in "".join(person.said[-1:]), person, control, log)
         assert known() == first, log.read_text()
