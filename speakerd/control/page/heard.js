@@ -11,15 +11,23 @@ export function begin() {
   $("rejected").addEventListener("change", () => trying(drawHeard));
 }
 
-export async function drawHeard() {
+let drawn = Promise.resolve(); // the list, as the speaker last told it
+
+export function drawHeard() {
+  drawn = draw();
+  return drawn;
+}
+
+async function draw() {
   const all = (await ask("why", { all: true })).filter(wanted).slice(0, MOST);
   $("detections").replaceChildren(...all.map((item) => card(item, item.at)));
 }
 
 /** A detection that comes just now. */
-export function heard(item) {
+export async function heard(item) {
   if (item.accepted) tell("Heard: ", called(item.command));
-  if (!wanted(item)) return;
+  await drawn.catch(() => {}); // it may be in there, or be missing
+  if (!wanted(item) || $("detections").querySelector(`[data-id="${item.id}"]`)) return;
   $("detections").prepend(card(item, Date.now() / 1000));
   while ($("detections").children.length > MOST) $("detections").lastElementChild.remove();
 }
