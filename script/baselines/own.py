@@ -1,5 +1,6 @@
 """speakerd itself: heard as ``score`` hears, taught and scored by what ``speakerd eval`` calls the product."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from speakerd.evaluation.product import taught
 from speakerd.evaluation.sounds import Piece, Sounds, hear
 from speakerd.evaluation.space import Vectors
 from speakerd.house import Mind
+from speakerd.recognition.lengths import fitting
 
 REJECTED = 1e3  # less than this for a clip in which there is no utterance: it is named, but never accepted
 
@@ -27,11 +29,12 @@ def answers(mind: Mind, config: Config, questions: Questions) -> list[Scores]:
     teaching = [clip for draw in questions.draws for clips in draw.support for clip in clips]
     words[teaching] = "taught"  # only words are enlarged as examples are
     (heard,) = hear(mind.encoder, Sounds(pieces, nobody, words, nobody), lambda _: None).values()
-    vectors = Vectors.of(mind.world, heard.vectors, heard.cut)
+    vectors = Vectors.of(mind.world, heard.vectors, heard.cut, heard.seconds)
     found = []
     for draw in questions.draws:
         owners = np.repeat(np.arange(len(draw.support)), [len(clips) for clips in draw.support])
-        known = taught(mind.world, vectors[np.concatenate(draw.support)], owners, config.listening)
+        fits = partial(fitting, mind.encoder)
+        known = taught(mind.world, vectors[np.concatenate(draw.support)], owners, config.listening, fits)
         tried = vectors[np.array(draw.tried)]
         found.append(known(tried).astype(float) - REJECTED * ~tried.cut[:, None])
     return found
