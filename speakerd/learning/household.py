@@ -32,8 +32,8 @@ MOST_EXAMPLES = 40
 # Deviations below the usual score from which an example is unlike the others: of people's recordings 3 % of 612 good
 # ones are, and one or more in 97 % of 60 times three that are different words.
 UNLIKE = 2.25
-# After a correction at most `listening.highest_frr` of a command is expected to be missed or, where that was more
-# before, this much more of it; and none of its examples may be lost.
+# After a correction at most this much more of a command is expected to be missed than `listening.highest_frr` or, where
+# that was more, than before; and none of its examples may be lost.
 WORSE = 0.15
 # Cosine of two embeddings above which they are of one recording: two takes never come so near.
 SAME = 0.9995
@@ -376,7 +376,7 @@ class Household:
                 if len(members) > MOST_EXAMPLES:
                     raise EnrolmentError(f"{command.name} has {MOST_EXAMPLES} examples, and no more are possible")
             lost = self._derivation.missed(command, new) - self._derivation.missed(before)
-            bound = max(self.config.listening.highest_frr, before.expected_frr + WORSE)
+            bound = max(self.config.listening.highest_frr, before.expected_frr) + WORSE
             if lost > 0 or command.expected_frr > bound + 1e-6:
                 examples = f", and {lost} of its own examples would not be heard any more" if lost > 0 else ""
                 raise EnrolmentError(

@@ -21,6 +21,7 @@ from speakerd.recognition.lengths import Fits
 from speakerd.store.knowledge import Heads
 
 AT_ONCE = 256  # vectors that are compared with the cohort together: all impostors would take 32 MB for a moment
+FEW = 100  # impostors, by which no threshold can be set
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,11 @@ class World:
         return f"{zlib.crc32(b''.join(part.tobytes() for part in parts), zlib.crc32(self.adapter.id.encode())):08x}"
 
     def against(self, heads: Heads, fits: Fits) -> Matrix:
-        """What impostors of the lengths that ``fits`` (lengths,) names score (n, heads)."""
+        """What impostors of the lengths that ``fits`` (lengths,) names score (n, heads); where there are only a few
+        such, as there are for commands of three seconds, what all of them do."""
         rows = fits[self.lengths]
+        if rows.sum() < FEW:
+            rows = np.ones_like(rows)
         return scores(heads, self.impostors[rows].astype(np.float32), self.near_impostors[rows])
 
     def strangers(self, vectors: Matrix) -> NDArray[np.float32]:

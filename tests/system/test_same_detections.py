@@ -60,7 +60,7 @@ def test_what_is_heard_is_what_is_in_the_file(pulse: Pulse, stream: Path, tmp_pa
     # move, mostly by a few hundredths: what lies near the threshold may be taken on one way only.
     shift = heard[0]["start"] - expected[0]["start"]  # when the playing began
     surely = [item for item in expected if item["accepted"] and item["score"] > item["threshold"] + MOVES]
-    assert len(surely) >= 3
+    assert len(surely) >= 2
     for item in surely:
         (same,) = [one for one in heard if one["start"] - shift == pytest.approx(item["start"], abs=0.1)]
         assert (same["command"], same["accepted"]) == (item["command"], True)
