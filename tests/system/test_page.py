@@ -106,9 +106,8 @@ def test_somebody_teaches_by_the_phone_a_name_that_means_no_good(browser: Browse
     browser.press("Begin", "#teach")
 
     def loud() -> bool:
-        return (
-            browser.chrome.execute_script("return parseFloat(document.getElementById('lesson-level').style.width)") > 40
-        )
+        width = "return parseFloat(document.getElementById('lesson-level').style.width) || 0"  # of none yet, NaN
+        return bool(browser.chrome.execute_script(width) > 40)
 
     for number in range(3):
         browser.until(lambda n=number: f"({n} recorded)" in browser.find("#prompt").text, "it is not asked for")
