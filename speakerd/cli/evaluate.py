@@ -108,11 +108,7 @@ def few_shot(
         write(episodes, study.sounds, study.episodes)
     if plots is not None:
         study.plot(plots)
-    text = "\n".join(document(study))
-    if markdown is not None:
-        markdown.write_text(text + "\n", encoding="utf-8")
-    if not session.json:
-        print(text)
+    publish(session, "\n".join(document(study)), markdown)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -132,3 +128,11 @@ def counted(what: str) -> "Iterator[Progress]":
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda name: bar.update(task, advance=1, description=name)
+
+
+def publish(session: Session, text: str, markdown: Path | None) -> None:
+    """Tables, into a file if one is given, and onto the terminal where no program reads along."""
+    if markdown is not None:
+        markdown.write_text(text + "\n", encoding="utf-8")
+    if not session.json:
+        print(text)

@@ -36,7 +36,7 @@ def stream(
     false accepts beside those observed. Streams of ten minutes are laid together from --data, --speech and --noise, or
     read from a folder.
     """
-    from speakerd.cli.evaluate import counted
+    from speakerd.cli.evaluate import counted, publish
     from speakerd.evaluation import streams
     from speakerd.evaluation.episodes import Support
     from speakerd.evaluation.layouts import LAYOUTS, Surroundings, tasks, teachers
@@ -64,8 +64,4 @@ def stream(
                 heard.append(listen(session.mind, session.config, tried))
             lines.append(Line.of(layout, corpus, Meter(heard, seed), different))
             session.say(msgspec.to_builtins(lines[-1]))
-    text = "\n".join(document(lines))
-    if markdown is not None:
-        markdown.write_text(text + "\n", encoding="utf-8")
-    if not session.json:
-        print(text)
+    publish(session, "\n".join(document(lines)), markdown)

@@ -23,7 +23,7 @@ from speakerd.cli.common import Session, common
 def weeks(session: Session, data: Path, many: int, persons: int, seed: int, markdown: Path | None) -> None:
     """Live through weeks in households whose voices and rooms change, with and without learning by itself, and with
     somebody who tries to teach them wrongly."""
-    from speakerd.cli.evaluate import counted
+    from speakerd.cli.evaluate import counted, publish
     from speakerd.evaluation.material import Material
     from speakerd.evaluation.weeks import Arm, Line, course, document, people
 
@@ -37,8 +37,4 @@ def weeks(session: Session, data: Path, many: int, persons: int, seed: int, mark
                 courses.append(course(session.mind, session.config, person, arm, 7 * many, seed + number))
             lines.append(Line.of(arm, 7 * many, found, courses))
             session.say(msgspec.to_builtins(lines[-1]))
-    text = "\n".join(document(lines))
-    if markdown is not None:
-        markdown.write_text(text + "\n", encoding="utf-8")
-    if not session.json:
-        print(text)
+    publish(session, "\n".join(document(lines)), markdown)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from speakerd.events import Detection
 from speakerd.learning.household import Near
 from speakerd.listening.journal import Heard
 
@@ -10,16 +11,8 @@ def reasons(heard: Heard, near: list[Near]) -> dict[str, Any]:
     """As ``speakerd why --json`` shows it. Scores of all commands, the one that came nearest to its threshold first."""
     detection, evidence = heard.detection, heard.evidence
     margins = evidence.scores - evidence.thresholds
-    return {
-        "id": detection.id,
+    return essentials(detection) | {
         "at": round(detection.at, 3),
-        "time": round(detection.time, 3),
-        "start": round(detection.start, 3),
-        "command": detection.command,
-        "score": round(detection.score, 4),
-        "threshold": round(detection.threshold, 4),
-        "accepted": detection.accepted,
-        "speaker": detection.speaker,
         "rule": heard.rule,
         "mark": heard.mark,
         "level_dbfs": round(evidence.level, 1),
@@ -42,4 +35,18 @@ def reasons(heard: Heard, near: list[Near]) -> dict[str, Any]:
             }
             for one in near
         ],
+    }
+
+
+def essentials(detection: Detection) -> dict[str, Any]:
+    """What is told of a detection wherever one is told of."""
+    return {
+        "id": detection.id,
+        "time": round(detection.time, 3),
+        "start": round(detection.start, 3),
+        "command": detection.command,
+        "score": round(detection.score, 4),
+        "threshold": round(detection.threshold, 4),
+        "accepted": detection.accepted,
+        "speaker": detection.speaker,
     }

@@ -49,7 +49,7 @@ from speakerd.control.messages import (
     summary,
 )  # fmt: skip
 from speakerd.control.overview import overview
-from speakerd.control.reasons import reasons
+from speakerd.control.reasons import essentials, reasons
 from speakerd.control.teaching import advice, check_names, judged, told
 from speakerd.errors import SpeakerdError
 from speakerd.events import BUILT_IN, Ambiguous, Detection
@@ -242,14 +242,5 @@ class Service:
 
 def shown(detection: Detection) -> dict[str, Any]:
     """A detection as ``speakerd listen --json`` shows it."""
-    return {
-        "id": detection.id,
-        "time": round(detection.time, 3),
-        "start": round(detection.start, 3),
-        "command": detection.command,
-        "score": round(detection.score, 4),
-        "threshold": round(detection.threshold, 4),
-        "accepted": detection.accepted,
-        "speaker": detection.speaker,
-        "rule": detection.rule,
-    } | ({"ambiguous_with": detection.other} if isinstance(detection, Ambiguous) else {})
+    told = essentials(detection) | {"rule": detection.rule}
+    return told | ({"ambiguous_with": detection.other} if isinstance(detection, Ambiguous) else {})

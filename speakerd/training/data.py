@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.audio.files import AudioFileError, read_audio
+from speakerd.events import Samples
 
 Pcm = NDArray[np.int16]
 
@@ -111,6 +112,11 @@ def read_corpora(data: Path, split: str = "train") -> Corpora:
     found.noise = [read_pcm(path) for path in sorted((data / "noise" / split).glob("*/*.*"))]
     found.synthetic = [read_pcm(path) for path in sorted((data / "synthetic" / split).glob("*.flac"))]
     return found
+
+
+def samples_of(pcm: Pcm) -> Samples:
+    """The same from -1 to 1."""
+    return pcm.astype(np.float32) / np.float32(32768)
 
 
 def seconds(clips: list[Pcm]) -> float:

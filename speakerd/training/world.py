@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.audio.segmenter import LONGEST, SHORTEST, find_utterance, frames_of, utterances
-from speakerd.events import Samples, Utterance
+from speakerd.audio.segmenter import LONGEST, SHORTEST, find_utterance
+from speakerd.events import Samples
 from speakerd.learning.calibration import own_scores
 from speakerd.learning.enlarge import enlarge
 from speakerd.recognition.encoder import Encoder
@@ -21,7 +21,8 @@ from speakerd.recognition.world import Genuine, World
 from speakerd.store.knowledge import Heads
 from speakerd.training.augment import Augment
 from speakerd.training.chances import Talk, Windows, chances_per_hour, windows
-from speakerd.training.data import PEOPLE, Clip, Corpora, Pcm
+from speakerd.training.data import PEOPLE, Clip, Corpora, Pcm, samples_of
+from speakerd.training.talk import talk_of
 
 MOST_SHOTS = 10
 DRAWS = 30
@@ -53,7 +54,7 @@ def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Mat
     strangers = [clip for i, word in enumerate(others) if i in strange for clip in by_word[word][:OF_A_WORD]]
     between = [clip for i, word in enumerate(others) if i not in strange for clip in by_word[word][:OF_A_WORD]]
 
-    talk = [(i, vector) for i, pcm in enumerate(corpora.held_speech) for vector in _talk(encoder, pcm, draw)]
+    talk = [(i, vector) for i, pcm in enumerate(corpora.held_speech) for vector in talk_of(encoder, pcm, draw)]
     words = [(-1, vector) for clip in strangers for vector in _clip(encoder, clip, rooms)]
     chosen = [(words + talk)[i] for i in draw.permutation(len(words) + len(talk))[:COHORT]]
     world = World(adapter, encoder.id, *space, cohort=np.zeros((0, encoder.dimension), np.float32))
@@ -79,21 +80,6 @@ def _clip(encoder: Encoder, clip: Clip, rooms: Augment) -> Iterator[Matrix]:
             yield encoder.embed(utterance)
 
 
-def _talk(encoder: Encoder, pcm: Pcm, draw: np.random.Generator) -> Iterator[Matrix]:
-    """What lies between pauses, and pieces of sentences as long as words and short phrases."""
-    samples = _samples(pcm)
-    for utterance in utterances(frames_of(samples)):
-        if SHORTEST <= utterance.seconds <= LONGEST:
-            yield encoder.embed(utterance)
-    at = 0
-    while at + 2 * SAMPLE_RATE < len(samples):
-        length = int(draw.uniform(0.4, 1.6) * SAMPLE_RATE)
-        piece = samples[max(0, at - 4800) : at + length + 3200]
-        begin = min(at, 4800)
-        yield encoder.embed(Utterance(piece, begin, begin + length, 0.0, 0.0))
-        at += length + int(draw.uniform(0.2, 0.8) * SAMPLE_RATE)
-
-
 def _running(
     encoder: Encoder, world: World, source: NDArray[np.int64], speech: list[Pcm], between: list[Clip], rooms: Augment,
     draw: np.random.Generator,
@@ -103,9 +89,9 @@ def _running(
     vectors, near, places, ends = [], [], [], []
     now = 0.0
     for i, pcm in enumerate(speech):
-        parts = [_samples(pcm)]
+        parts = [samples_of(pcm)]
         if between and i % WORD_AFTER == 0:
-            parts += [np.zeros(SAMPLE_RATE, np.float32), _samples(between[draw.integers(len(between))].samples)]
+            parts += [np.zeros(SAMPLE_RATE, np.float32), samples_of(between[draw.integers(len(between))].samples)]
         samples = np.pad(np.concatenate(parts), SAMPLE_RATE // 2)
         heard = windows(encoder, _in_room(samples, rooms) if i % 2 else samples)
         placed = world.place(heard.vectors.astype(np.float32))
@@ -246,14 +232,10 @@ def _of_one(said: list[Said], shots: int, draw: np.random.Generator) -> tuple[li
 
 def _twice(clip: Clip, rooms: Augment) -> tuple[Samples, Samples]:
     """A clip with a pause around it, as it is and in some room."""
-    quiet = np.pad(_samples(clip.samples), SAMPLE_RATE // 2)
+    quiet = np.pad(samples_of(clip.samples), SAMPLE_RATE // 2)
     return quiet, _in_room(quiet, rooms)
 
 
 def _in_room(samples: Samples, rooms: Augment) -> Samples:
     heard: Samples = rooms(torch.from_numpy(samples)[None])[0].numpy()
     return heard
-
-
-def _samples(pcm: Pcm) -> Samples:
-    return pcm.astype(np.float32) / np.float32(32768)

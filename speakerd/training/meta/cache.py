@@ -16,13 +16,14 @@ import torch
 from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.audio.segmenter import LONGEST, SHORTEST, find_utterance, frames_of, utterances
+from speakerd.audio.segmenter import LONGEST, SHORTEST, find_utterance
 from speakerd.events import Samples, Utterance
 from speakerd.learning.enlarge import enlarge
 from speakerd.recognition.encoder import Encoder, ModelError
 from speakerd.recognition.head import Matrix
 from speakerd.training.augment import Augment
-from speakerd.training.data import Clip, Corpora, Pcm
+from speakerd.training.data import Clip, Corpora, samples_of
+from speakerd.training.talk import talk_of
 
 # Kinds of classes: said by many and held out of the encoder's training; said by many and learned by it; recorded once
 # and held out. Talk and rooms are no classes.
@@ -94,7 +95,7 @@ def hear(encoder: Encoder, corpora: Corpora, seed: int = 0) -> Cache:
                 enlarged.append(np.stack([encoder.embed(variant) for variant in enlarge(found)]))
             rows.append((encoder.embed(found), word, speaker, number, quiet, kind, more))
     for number, pcm in enumerate(corpora.held_speech):
-        rows += [(vector, -1, number, -1, True, TALK, -1) for vector in _talk(encoder, _samples(pcm), draw)]
+        rows += [(vector, -1, number, -1, True, TALK, -1) for vector in talk_of(encoder, pcm, draw)]
     for start in draw.integers(0, len(noise) - SAMPLE_RATE, ROOMS):
         piece = noise[start : start + SAMPLE_RATE].numpy()
         rows.append((encoder.embed(Utterance(piece, 3200, 11200, 0.0, 0.0)), -1, -1, -1, True, ROOM, -1))
@@ -122,7 +123,7 @@ def _chosen(corpora: Corpora, draw: np.random.Generator) -> Iterator[tuple[Clip,
 
 
 def _variants(clip: Clip, kind: int, rooms: Augment, draw: np.random.Generator) -> Iterator[tuple[Samples, bool]]:
-    plain = _samples(clip.samples)
+    plain = samples_of(clip.samples)
     quiet = np.pad(plain, SAMPLE_RATE // 2)
     yield quiet, True
     for _ in range({HELD: 2, SEEN: 1, ONCE: ONCE_VARIANTS}[kind]):
@@ -131,21 +132,3 @@ def _variants(clip: Clip, kind: int, rooms: Augment, draw: np.random.Generator) 
             rate = draw.uniform(*SPEEDS)
             said = np.pad(soxr.resample(plain, SAMPLE_RATE * rate, SAMPLE_RATE), SAMPLE_RATE // 2)
         yield rooms(torch.from_numpy(said)[None])[0].numpy(), False
-
-
-def _talk(encoder: Encoder, samples: Samples, draw: np.random.Generator) -> Iterator[Matrix]:
-    """What the spotter would take for a command in running speech, and pieces as long as words and phrases."""
-    for found in utterances(frames_of(samples)):
-        if SHORTEST <= found.seconds <= LONGEST:
-            yield encoder.embed(found)
-    at = 0
-    while at + 2 * SAMPLE_RATE < len(samples):
-        length = int(draw.uniform(0.4, 1.6) * SAMPLE_RATE)
-        begin = min(at, 4800)
-        piece = samples[at - begin : at + length + 3200]
-        yield encoder.embed(Utterance(piece, begin, begin + length, 0.0, 0.0))
-        at += length + int(draw.uniform(0.2, 0.8) * SAMPLE_RATE)
-
-
-def _samples(pcm: Pcm) -> Samples:
-    return pcm.astype(np.float32) / np.float32(32768)

@@ -1,0 +1,27 @@
+"""Running speech as strangers say it: the same for what the head learns against and for what ships in world.npz."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from speakerd.audio.features import SAMPLE_RATE
+from speakerd.audio.segmenter import LONGEST, SHORTEST, frames_of, utterances
+from speakerd.events import Utterance
+from speakerd.recognition.encoder import Encoder
+from speakerd.recognition.head import Matrix
+from speakerd.training.data import Pcm, samples_of
+
+
+def talk_of(encoder: Encoder, pcm: Pcm, draw: np.random.Generator) -> Iterator[Matrix]:
+    """Embeddings of what lies between pauses, and of pieces of sentences as long as words and short phrases."""
+    samples = samples_of(pcm)
+    for utterance in utterances(frames_of(samples)):
+        if SHORTEST <= utterance.seconds <= LONGEST:
+            yield encoder.embed(utterance)
+    at = 0
+    while at + 2 * SAMPLE_RATE < len(samples):
+        length = int(draw.uniform(0.4, 1.6) * SAMPLE_RATE)
+        begin = min(at, 4800)
+        piece = samples[at - begin : at + length + 3200]
+        yield encoder.embed(Utterance(piece, begin, begin + length, 0.0, 0.0))
+        at += length + int(draw.uniform(0.2, 0.8) * SAMPLE_RATE)
