@@ -211,7 +211,7 @@ class Run:
     def train(self) -> None:
         """Train to the end of the recipe, from the checkpoint where there is one."""
         recipe, student = self.recipe, self.student
-        optimizer = torch.optim.AdamW(student.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
+        optimizer = torch.optim.AdamW(student.parameters(), lr=recipe.rate, weight_decay=recipe.decay, fused=True)
         checkpoint = self.folder / "checkpoint.pt"
         first = 0
         if checkpoint.exists():
