@@ -20,6 +20,7 @@ from speakerd.errors import SpeakerdError
 from speakerd.events import LEARN, STOP, WRONG, Detection
 from speakerd.house import Mind
 from speakerd.learning.growth import Growth
+from speakerd.learning.places import voices
 from speakerd.listening.journal import Journal
 from speakerd.listening.loop import Loop
 from speakerd.listening.mute import Muted
@@ -57,7 +58,7 @@ class Daemon:
         self._household.prune()
         self._household.keep_promises()
         self._switches = Switches.of(state)
-        self._speakers = Speakers(self._mind.world, self._household.voices())
+        self._speakers = Speakers(self._mind.world, voices(self._household))
         self._watchdog = Watchdog()
         self._started = time.time()
         self._heard = self._rejected = 0
@@ -153,7 +154,7 @@ class Daemon:
 
     def _spotter_knows(self) -> None:
         self._spotter.know(self._household.knowledge)
-        self._speakers.voices = self._household.voices()
+        self._speakers.voices = voices(self._household)
         self._tell_unmet()
 
     def _tell_unmet(self) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from speakerd.control.messages import summary
 from speakerd.learning.household import Household
+from speakerd.learning.places import mapped
 from speakerd.listening.journal import Journal, Mark
 
 
@@ -13,7 +14,7 @@ def overview(household: Household, journal: Journal) -> Iterator[dict[str, Any]]
     on a map (:mod:`speakerd.learning.map`)."""
     heard = [entry for entry in journal.entries() if entry.detection.accepted]
     knowledge = household.knowledge
-    places = household.drawn(knowledge)
+    places = mapped(household, knowledge)
     for command in knowledge.commands:
         of_it = [entry for entry in heard if entry.detection.command == command.name]
         yield summary(command) | {
@@ -29,7 +30,7 @@ def overview(household: Household, journal: Journal) -> Iterator[dict[str, Any]]
                     "x": places[example.id][0],
                     "y": places[example.id][1],
                 }
-                for example in household.examples(command)
+                for example in household.examples.of(command)
                 if example.id in places
             ],
         }

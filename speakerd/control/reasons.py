@@ -3,7 +3,7 @@
 from typing import Any
 
 from speakerd.events import Detection
-from speakerd.learning.household import Near
+from speakerd.learning.places import Near
 from speakerd.listening.journal import Heard
 
 

@@ -53,9 +53,11 @@ from speakerd.control.reasons import essentials, reasons
 from speakerd.control.teaching import advice, check_names, judged, told
 from speakerd.errors import SpeakerdError
 from speakerd.events import BUILT_IN, Ambiguous, Detection
+from speakerd.learning.carrying import packed, take_in
 from speakerd.learning.feedback import Feedback
 from speakerd.learning.household import Household
 from speakerd.learning.lesson import Level, Prompt
+from speakerd.learning.places import nearest, voices
 from speakerd.learning.takes import Take
 from speakerd.listening.journal import Journal
 from speakerd.listening.policy import Switches
@@ -115,15 +117,15 @@ class Service:
                 self._household.rollback(version)
                 yield {"version": version}
             case Export():
-                bundle = pack(self._household.packed())
+                bundle = pack(packed(self._household))
                 for at in range(0, len(bundle), PIECE):
                     yield {"bundle": base64.b64encode(bundle[at : at + PIECE]).decode()}
             case Import(bundle):
-                commands, lost = self._household.take_in(unpack(bundle))
+                commands, lost = take_in(self._household, unpack(bundle))
                 yield from (summary(command) for command in commands)
                 yield from ({"teach_again": name} for name in lost)
             case Known():
-                yield msgspec.to_builtins(Snapshot.of(self._household.knowledge, self._household.voices()))
+                yield msgspec.to_builtins(Snapshot.of(self._household.knowledge, voices(self._household)))
             case Watch():
                 yield from self._watch(request)
             case Status():
@@ -217,7 +219,7 @@ class Service:
             yield from (reasons(heard, []) for heard in self._journal.entries())
             return
         heard = self._journal.last() if id is None else self._journal.find(id)
-        near = self._household.nearest(heard.evidence.embedding)
+        near = nearest(self._household, heard.evidence.embedding)
         yield reasons(heard, near) | {"audio": self._journal.sound(heard.id) is not None}
 
     def _watch(self, request: Watch) -> Items:

@@ -85,6 +85,15 @@ class Derivation:
         score = float(scores(found.heads, placed, self._world.strangers(placed)).max())
         return (score - found.expected) / self._deviation(command)
 
+    def likeness(self, one: Matrix, others: Sequence[Matrix]) -> float:
+        """How an embedded utterance scores as the command whose only examples are ``others``: above the usual score,
+        in deviations of it."""
+        heads, _ = learned(self._world, [self._world.place(other) for other in others], [None] * len(others))
+        placed = self._world.place(one[:1])
+        score = float(scores(heads, placed, self._world.strangers(placed)).max())
+        usual = self.usual(len(others))
+        return (score - usual.mean) / usual.deviation
+
     def missed(self, command: Command, new: Sequence[Example] = ()) -> int:
         """How many of its own examples would not be accepted."""
         vectors = np.stack([rows[0] for rows in self._placed(command.examples, new)[0]])

@@ -43,14 +43,17 @@ class Draft:
 
     def like(self, vectors: Matrix) -> bool:
         """Whether an embedded utterance is the same words."""
-        return self._household.likeness(vectors, [self._heard[i].vectors for i in self._together]) > -ALIKE
+        return self._household.derivation.likeness(vectors, [self._heard[i].vectors for i in self._together]) > -ALIKE
 
     def command(self) -> tuple[Command, list[str]]:
         """What the takes would make, and the names of the commands that it is close to."""
         return self._household.consider([self._heard[i].vectors for i in self._together])
 
     def _same_words(self, one: Matrix, other: Matrix) -> bool:
-        return min(self._household.likeness(one, [other]), self._household.likeness(other, [one])) > -ALIKE
+        return (
+            min(self._household.derivation.likeness(one, [other]), self._household.derivation.likeness(other, [one]))
+            > -ALIKE
+        )
 
     def _largest(self) -> tuple[int, ...]:
         everything = range(len(self._heard))

@@ -63,7 +63,9 @@ class Feedback:
             commands, fresh = list(now.commands), iter(range(-1, -3, -1))
             if wrong is not None:
                 old = self._household.known(wrong, now)
-                rest = tuple(e.id for e in self._household.examples(old) if e.id and not e.source.endswith(_tag(heard)))
+                rest = tuple(
+                    e.id for e in self._household.examples.of(old) if e.id and not e.source.endswith(_tag(heard))
+                )
                 told = replace(old, examples=rest or old.examples, negatives=(*old.negatives, next(fresh)), id=None)
                 commands[commands.index(old)] = told
             if meant is not None:
@@ -114,7 +116,7 @@ class Feedback:
         source, who = f"heard at {_when(heard)} {_tag(heard)}", heard.detection.speaker
         utterance = self._journal.sound(heard.id)
         if utterance is not None:
-            return self._household.example(utterance, source, who)
+            return self._household.examples.made(utterance, source, who)
         length = round((heard.detection.time - heard.detection.start) * SAMPLE_RATE)
         return Example(heard.evidence.embedding[None], source, 0, length, who)
 

@@ -66,19 +66,19 @@ class Growth:
         command = self._household.known(heard.detection.command)
         at = time.localtime(heard.detection.at)
         when, day = time.strftime("%H:%M on %Y-%m-%d", at), time.strftime("on %Y-%m-%d", at)
-        kept = self._household.examples(command)
+        kept = self._household.examples.of(command)
         grown = [example for example in kept if example.source.startswith(BY_ITSELF)]
         taught = tuple(e.id for e in kept if e.id is not None and not e.source.startswith(BY_ITSELF))
         if any(day in example.source for example in grown):
             raise EnrolmentError(f"{command.name} has taken up one on that day")
         if not taught or len(taught) >= MOST_EXAMPLES:
             raise EnrolmentError(f"{command.name} has all the examples it can have")
-        example = self._household.example(utterance, f"{BY_ITSELF}, heard at {when} [{heard.id}]")
+        example = self._household.examples.made(utterance, f"{BY_ITSELF}, heard at {when} [{heard.id}]")
         assert example.embeddings is not None
         vector = example.embeddings[0]
         if max(float(vector @ e.embeddings[0]) for e in kept if e.embeddings is not None) > REPLAYED:
             raise EnrolmentError("it is the sound of an example, played again")
-        if self._household.agreement(replace(command, examples=taught), vector) < AGREES:
+        if self._household.derivation.agreement(replace(command, examples=taught), vector[None]) < AGREES:
             raise EnrolmentError("it is not enough like what was taught")
         change = f"{command.name}: {BY_ITSELF} from what was heard at {when}"
 
@@ -95,7 +95,7 @@ class Growth:
     def _is_sure(self, heard: Heard) -> bool:
         """Accepted, and nobody said anything about it; also loud enough above the room."""
         detection, evidence = heard.detection, heard.evidence
-        deviation = self._household.deviation
+        deviation = self._household.world.genuine[-1].deviation
         other = evidence.next_after(detection.command)
         return (
             detection.accepted

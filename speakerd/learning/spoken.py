@@ -258,7 +258,7 @@ class SpokenLesson:
     def _embedded(self, take: Take) -> Matrix | None:
         if take.utterance is None:
             return None
-        vectors = self._household.embedded(take.utterance)
+        vectors = self._household.examples.embedded(take.utterance)
         match = self._household.match(vectors)
         known = self._household.knowledge.find(match.command) if match is not None and match.accepted else None
         if known is not None and known.action == STOP:

@@ -14,6 +14,7 @@ from speakerd.events import WRONG, Detection, Samples
 from speakerd.house import Mind
 from speakerd.learning.feedback import WITHIN, Feedback
 from speakerd.learning.household import WORSE, EnrolmentError
+from speakerd.learning.places import nearest
 from speakerd.learning.takes import judge_recording
 from speakerd.listening.journal import Journal, JournalError, Mark
 from speakerd.listening.spotter import Spotter
@@ -131,7 +132,7 @@ def test_right_makes_an_example_also_of_a_near_miss(home: Home) -> None:
     assert len(home.known(LAMP).examples) == 3
     assert home.journal.find(detection.id).mark == Mark.RIGHT
     (near, *_) = [h for h in itertools.islice(home.journal.entries(), 5) if h.detection.command == LAMP]
-    example = home.household.nearest(near.evidence.embedding, 1)[0]
+    example = nearest(home.household, near.evidence.embedding, 1)[0]
     assert example.example.source.startswith("heard at ")
     home.hear(CLIPS[NIGHT][0])  # not known: turned away
     missed = home.journal.last()

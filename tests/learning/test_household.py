@@ -1,10 +1,8 @@
 """Teaching, forgetting, renaming and undoing on bundled voices, and on people's where there are recordings."""
 
-import itertools
-import random
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -242,12 +240,6 @@ def test_whoever_listens_hears_of_every_change_and_of_nothing_else(household: Ho
 # -- doubts
 
 
-def test_examples_that_are_nothing_like_each_other_are_kept_with_the_doubt_in_words(household: Household) -> None:
-    command, doubts, _ = household.enroll("mixture", [TAKES[LAMP][0], TAKES[MUSIC][0], TAKES[NIGHT][0]])
-    assert len(command.examples) == 3
-    assert "unlike the other examples: was it the same command, said completely?" in doubts
-
-
 def test_example_unlike_those_of_before_is_kept_with_a_doubt(household: Household) -> None:
     household.enroll(NIGHT, TAKES[NIGHT])
     assert household.enroll(NIGHT, TAKES[MUSIC][:1])[1] != [""]
@@ -273,25 +265,6 @@ def test_an_example_can_be_let_go_of_and_comes_back(household: Household) -> Non
     with pytest.raises(EnrolmentError, match=f"{LAMP} has only this example; forget the command"):
         household.discard(command.examples[2])
     assert household.knowledge is before
-
-
-def test_doubt_about_the_sound_comes_before_that_about_the_word(household: Household) -> None:
-    noisy = Take("noisy.wav", TAKES[MUSIC][0].utterance, "noisy: speech is only 3 dB above the room")
-    assert household.enroll(NIGHT, [*TAKES[NIGHT], noisy])[1][3] == noisy.reason
-
-
-def test_different_words_of_people_raise_doubts_and_the_same_ones_less_often(open_state: Open) -> None:
-    words = ("hadouken", "goodnight", "dracarys", "archie", "how_are_you")
-    spoken = {word: people(word, 6) for word in words}
-    draw, household = random.Random(0), open_state()
-
-    def doubted(takes: Sequence[Take]) -> bool:
-        return any(household.enroll("word", takes, replace=True)[1])
-
-    different = [doubted([draw.choice(spoken[word]) for word in trio]) for trio in itertools.combinations(words, 3)]
-    same = [doubted(draw.sample(spoken[word], 3)) for word in words * 2]
-    assert np.mean(different) >= 0.7
-    assert np.mean(same) <= np.mean(different) - 0.3
 
 
 # -- confusable

@@ -86,7 +86,7 @@ def recognised(household: Household, clip: Samples) -> str | None:
     """The command that a recording is taken for."""
     take = judge_recording("a", said(0.3, clip, 0.5), household.config.gate)
     assert take.utterance is not None
-    match = household.match(household.embedded(take.utterance))
+    match = household.match(household.examples.embedded(take.utterance))
     return match.command if match is not None and match.accepted else None
 
 

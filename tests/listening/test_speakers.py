@@ -10,6 +10,7 @@ from speakerd.control.messages import Enroll, Recording, Snapshot
 from speakerd.events import Samples
 from speakerd.house import Mind
 from speakerd.learning.household import Household
+from speakerd.learning.places import voices
 from speakerd.learning.takes import judge_recording
 from speakerd.listening.speakers import Speakers
 from speakerd.listening.spotter import Spotter
@@ -28,7 +29,7 @@ def test_people_are_named_and_strangers_are_not(mind: Mind, tmp_path: Path) -> N
         household.enroll("word", [judge_recording("clip", c, Config().gate) for c in person[:3]], who=f"p{number}")
 
     def named(clips: list[Samples]) -> list[str | None]:
-        speakers = Speakers(mind.world, household.voices())
+        speakers = Speakers(mind.world, voices(household))
         spotter = Spotter(mind.encoder, mind.world, Config().gate, household.knowledge)
         stream = said(1, *(piece for one in clips for piece in (one, 1.0)))
         return [speakers.named(one).speaker for one in heard(spotter, stream) if one.accepted]
@@ -44,10 +45,10 @@ def test_people_are_named_and_strangers_are_not(mind: Mind, tmp_path: Path) -> N
 
 def test_voices_travel_with_what_is_known(mind: Mind, tmp_path: Path) -> None:
     household = _two_voices(mind, tmp_path)
-    there = Snapshot.of(household.knowledge, household.voices()).speakers()
-    assert there.keys() == household.voices().keys() == {"word"}
-    np.testing.assert_array_equal(there["word"].centres, household.voices()["word"].centres)
-    assert there["word"].names == household.voices()["word"].names == ("p0", "p1")
+    there = Snapshot.of(household.knowledge, voices(household)).speakers()
+    assert there.keys() == voices(household).keys() == {"word"}
+    np.testing.assert_array_equal(there["word"].centres, voices(household)["word"].centres)
+    assert there["word"].names == voices(household)["word"].names == ("p0", "p1")
 
 
 def _two_voices(mind: Mind, folder: Path) -> Household:
