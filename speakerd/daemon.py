@@ -27,6 +27,7 @@ from speakerd.listening.mute import Muted
 from speakerd.listening.policy import Policy, Switches, unmet
 from speakerd.listening.speakers import Speakers
 from speakerd.listening.spotter import Spotter
+from speakerd.memory import give_back, one_heap
 from speakerd.notify import Watchdog, notify, notify_reloading
 from speakerd.outputs import Outputs
 from speakerd.store.store import Ownership
@@ -50,6 +51,7 @@ class Daemon:
         Raises:
             SpeakerdError: any of it could not be done.
         """
+        one_heap()
         self._config_path, self._open_source = config_path, open_source
         self.config = load(config_path)
         self._ownership = Ownership(state)
@@ -87,7 +89,7 @@ class Daemon:
             signal.signal(number, lambda *_: self.stop())
         signal.signal(signal.SIGHUP, lambda *_: self.reload())
         threading.Thread(target=self._prune_daily, name="prune", daemon=True).start()
-        threading.Thread(target=self._grow, name="growth", daemon=True).start()
+        threading.Thread(target=self._each_minute, name="minutes", daemon=True).start()
         self._introduce()
         known = len(self._household.knowledge.commands)
         log.info("listening for %d command%s", known, "" if known == 1 else "s")
@@ -188,6 +190,7 @@ class Daemon:
         self._begin_listening()
         self._introduce()
         self._tell_unmet()
+        give_back()
         notify("READY=1")
 
     def _prune_daily(self) -> None:
@@ -198,10 +201,12 @@ class Daemon:
             except SpeakerdError as error:
                 log.warning("what was forgotten long ago could not be let go of: %s", error)
 
-    def _grow(self) -> None:
-        """What was heard some minutes ago joins the examples, where the settings say so."""
+    def _each_minute(self) -> None:
+        """Memory goes back that nobody uses any more, and what was heard some minutes ago joins the examples, where the
+        settings say so."""
         growth = Growth(self._household, self._journal)
         while not self._over.wait(MINUTE):
+            give_back()
             if self.config.learning.grow:
                 try:
                     for change in growth.look():

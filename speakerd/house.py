@@ -1,13 +1,12 @@
 """Puts the parts together on a folder of state: what the daemon and a command that works alone have in common."""
 
-import ctypes
 from dataclasses import dataclass
 from pathlib import Path
 
 from speakerd.config import Config
 from speakerd.learning.household import Household
+from speakerd.memory import give_back
 from speakerd.recognition.encoder import BUNDLED, Encoder, ModelError, TrunkEncoder
-from speakerd.recognition.frames_encoder import FramesEncoder, beside
 from speakerd.recognition.world import World
 from speakerd.store.store import Store
 
@@ -28,6 +27,8 @@ class Mind:
         if chosen.encoder and chosen.models:
             raise ModelError("recognition.encoder and recognition.models are both set; one of them says what to use")
         if chosen.encoder:
+            from speakerd.recognition.frames_encoder import FramesEncoder, beside
+
             foreign = FramesEncoder(Path(chosen.encoder))
             return cls(foreign, World.load(*beside(Path(chosen.encoder)), foreign.id)).settled()
         folder = Path(chosen.models) if chosen.models else BUNDLED
@@ -35,11 +36,8 @@ class Mind:
         return cls(own, World.load(folder / "world.npz", folder / "adapt.onnx", own.id)).settled()
 
     def settled(self) -> "Mind":
-        """Itself, with the memory given back that loading took: unpacking weights leaves 40 MB free that glibc would
-        keep (other C libraries have no such function, and need none)."""
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
+        """Itself, with the memory given back that loading took."""
+        give_back()
         return self
 
     @property

@@ -365,12 +365,13 @@ def test_needs_nothing_that_is_not_used(tmp_path: Path) -> None:
         assert running.stop() == 0
     assert "onnxruntime" in maps
     assert "torch" not in maps
-    assert memory < 115_000
+    assert memory < 90 * 1024, "it takes 83 MB"
     imported = {
         line.rsplit("|", 1)[1].strip() for line in running.log().splitlines() if line.startswith("import time:")
     }
     assert {"numpy", "onnxruntime", "speakerd.daemon"} <= imported
-    assert not {"torch", "rich", "urllib.request", "http.client", "ssl", "sounddevice", "asyncio", "tornado"} & imported
+    others = {"torch", "rich", "urllib.request", "http.client", "ssl", "sounddevice", "asyncio", "tornado"}
+    assert not (others | {"hashlib", "numpy.random"}) & imported
 
 
 # -- stopping

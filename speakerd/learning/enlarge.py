@@ -7,6 +7,7 @@ the example's own samples and from nothing that is drawn anew, so that learning 
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
+from random import Random
 
 import numpy as np
 import soxr
@@ -46,15 +47,16 @@ def _around(utterance: Utterance) -> Samples:
 
 def _like(room: Samples, length: int, seed: int) -> Samples:
     """Noise (length,) at 0 dBFS with the spectrum of ``room``; pink, where that has none."""
-    draw = np.random.default_rng(seed)
     frequency = np.fft.rfftfreq(length, 1 / SAMPLE_RATE)
+    # Not from numpy.random, which brings the daemon OpenSSL and 5 MB.
+    phase = np.frombuffer(Random(seed).randbytes(2 * len(frequency)), "<u2") * (2 * np.pi / 65536)
     if len(room) >= 4 * WINDOW and decibels(room) > SILENT:
         pieces = np.lib.stride_tricks.sliding_window_view(room, WINDOW)[:: WINDOW // 2] * np.hanning(WINDOW)
         power = np.median(np.abs(np.fft.rfft(pieces)) ** 2, axis=0)  # a click in the room is not its noise
         colour = np.interp(frequency, np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE), np.sqrt(power))
     else:
         colour = 1 / np.sqrt(np.maximum(frequency, 50.0))
-    noise = np.fft.irfft(np.fft.rfft(draw.standard_normal(length)) * colour, length)
+    noise = np.fft.irfft(np.exp(1j * phase) * colour, length)
     return np.asarray(noise / np.maximum(np.sqrt(np.mean(noise**2)), 1e-9), np.float32)
 
 
