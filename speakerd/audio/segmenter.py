@@ -16,6 +16,7 @@ from speakerd.config.settings import Gate
 from speakerd.events import Samples, Utterance
 
 FRAME = 320  # samples, 20 ms
+MEAN = np.full(FRAME, 1 / FRAME, np.float32)
 SHORTEST, LONGEST = 0.2, 4.0  # seconds that a command can last; what is longer is talk, what is shorter a noise
 
 
@@ -81,8 +82,8 @@ class Segmenter:
     def push(self, frame: Samples) -> Utterance | None:
         """Take the next frame, (320,)."""
         self._count += 1
-        self.level = decibels(frame - frame.sum() / FRAME)  # a cheap sound card's constant offset is no sound
-        pcm = (np.clip(frame, -1, 1) * 32767).astype(np.int16).tobytes()
+        self.level = decibels(frame - frame @ MEAN)  # a cheap sound card's constant offset is no sound
+        pcm = (np.minimum(np.maximum(frame, -1), 1) * 32767).astype(np.int16).tobytes()  # np.clip takes twice as long
         speech = self._vad.is_speech(pcm, SAMPLE_RATE)
         speech = self.room.stands_out(self.level) and speech
         self._before.append(frame)

@@ -2,6 +2,7 @@
 
 import logging
 import queue
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,11 @@ from speakerd.listening.spotter import Spotter
 log = logging.getLogger(__name__)
 
 TAP_FRAMES = 500  # ten seconds: a listener-in that is slower loses frames, the loop never waits for it
+# Seconds that sound may gather while nobody speaks: each time that the loop wakes up costs as much as a dozen frames.
+# A command is longer, and what has gathered is caught up with at once. Half a block of the microphone's (devices.py) is
+# left to wait for, which shows that there was nothing more.
+GATHER = 0.35
+WAITED = 0.03  # seconds for a frame that was not there yet
 
 
 class Loop:
@@ -36,7 +42,7 @@ class Loop:
     def run(self, detected: Callable[[Detection], None], progress: Callable[[], None] = lambda: None) -> None:
         """Listen until the source ends. ``progress`` is called for every frame, and while the source waits."""
         try:
-            for frame in self._source:
+            for frame in self._unhurried():
                 progress()
                 self._deaf = self._deaf or bool(self._taps)
                 self._lend(frame)
@@ -58,6 +64,16 @@ class Loop:
             self._over = True
             for tap in self._taps:
                 tap.put(None)
+
+    def _unhurried(self) -> Iterator[Samples | Waiting]:
+        """The source, left alone for a while where it has to be waited for and nobody speaks."""
+        asked = time.monotonic()
+        for sound in self._source:
+            waited = time.monotonic() > asked + WAITED
+            yield sound
+            if waited and not (isinstance(sound, Waiting) or self._taps or self.speech):
+                time.sleep(GATHER)
+            asked = time.monotonic()
 
     def _lend(self, frame: Samples | Waiting) -> None:
         for tap in self._taps:

@@ -1,5 +1,6 @@
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -134,6 +135,41 @@ def test_teaching_from_another_thread_while_it_listens(space: Room, taught: Know
         thread.join()
     assert set(heard) <= {LAMP, MUSIC}
     assert space.loop.frames == 5 * (frames(LAMP_SAID) + frames(MUSIC_SAID))
+
+
+# -- rest
+
+
+def live(samples: Samples) -> tuple[list[Step], list[float]]:
+    """A recording in blocks as a microphone gives them, each when it has been captured; how long each was waited for
+    is noted."""
+    began, waited = time.monotonic(), list[float]()
+
+    def until(due: float) -> Callable[[], None]:
+        def wait() -> None:
+            if (left := due - time.monotonic()) > 0:
+                waited.append(left)
+                time.sleep(left)
+
+        return wait
+
+    ends = range(1600, len(samples) + 1, 1600)
+    return [step for end in ends for step in (until(began + end / 16000), samples[end - 1600 : end])], waited
+
+
+def test_sound_gathers_while_nobody_speaks(space: Room) -> None:
+    steps, waited = live(room(3))
+    space.run(*steps)
+    assert space.loop.frames == 150
+    assert len(waited) <= 15, "half of the thirty blocks need not be waited for"
+
+
+def test_a_command_is_heard_in_time_by_a_loop_that_was_at_rest(space: Room) -> None:
+    began, heard = time.monotonic(), list[float]()
+    space.source.steps, _ = live(said(1.0, CLIPS[LAMP][0], 2.0))
+    space.loop.run(lambda _: heard.append(time.monotonic() - began))
+    assert len(heard) == 1
+    assert heard[0] < 1 + len(CLIPS[LAMP][0]) / 16000 + 1
 
 
 # -- interruptions
