@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from speakerd import __version__
 from speakerd.audio.condition import Condition, Watched
+from speakerd.audio.features import SAMPLE_RATE
+from speakerd.audio.segmenter import FRAME
 from speakerd.audio.sources import Source
 from speakerd.config import Config, load
 from speakerd.control.examination import examined
@@ -21,6 +23,7 @@ from speakerd.events import LEARN, STOP, WRONG, Detection
 from speakerd.house import Mind
 from speakerd.learning.growth import Growth
 from speakerd.learning.places import voices
+from speakerd.learning.room import Room
 from speakerd.listening.journal import Journal
 from speakerd.listening.loop import Loop
 from speakerd.listening.mute import Muted
@@ -68,6 +71,7 @@ class Daemon:
         self._over = threading.Event()
         self._unmet: set[str] = set()
         self._journal = Journal(self._mind.world.genuine[-1].deviation)
+        self._room = Room(self._household, self._journal)
         self._service = Service(
             self._household, lambda: self._loop.tap(), self.config.enrolment.takes, self._switches, self._journal,
             self._status,
@@ -96,7 +100,7 @@ class Daemon:
         notify("READY=1", f"STATUS=listening for {known} commands")
         try:
             while True:
-                self._loop.run(self._detected, self._watchdog.fed)
+                self._loop.run(self._detected, self._progress)
                 if self._stopping or not self._reloading:
                     break
                 self._reload()
@@ -108,6 +112,7 @@ class Daemon:
                 self._site.close()
             self._speech.close()
             self._outputs.close(5)
+            self._keep_what_was_heard()
             self._ownership.release()
 
     def stop(self) -> None:
@@ -202,22 +207,37 @@ class Daemon:
                 log.warning("what was forgotten long ago could not be let go of: %s", error)
 
     def _each_minute(self) -> None:
-        """Memory goes back that nobody uses any more, and what was heard some minutes ago joins the examples, where the
-        settings say so."""
+        """Memory goes back that nobody uses any more, thresholds follow what was heard, and what was heard some minutes
+        ago joins the examples, where the settings say so."""
         growth = Growth(self._household, self._journal)
         while not self._over.wait(MINUTE):
             give_back()
-            if self.config.learning.grow:
-                try:
-                    for change in growth.look():
-                        log.info("%s", change)
-                except Exception:
-                    log.exception("nothing is taken up from what was heard")
+            try:
+                changes = [self._room.look(quiet=not self._loop.speech)]
+                if self.config.learning.grow:
+                    changes += growth.look()
+                for change in filter(None, changes):
+                    log.info("%s", change)
+            except Exception:
+                log.exception("nothing is learned from what was heard")
+
+    def _keep_what_was_heard(self) -> None:
+        try:
+            self._room.save()
+        except SpeakerdError as error:
+            log.warning("how much was heard in the last minutes is not kept: %s", error)
+
+    def _progress(self) -> None:
+        self._watchdog.fed()
+        if self._loop.talk and not self._switches.playing.on:
+            self._room.talk(FRAME / SAMPLE_RATE)
 
     def _detected(self, heard: Detection) -> None:
         judged = self._policy.judge(self._speakers.named(heard))
         detection = self._journal.note(judged, judged.rule)
         self._service.detected(detection)
+        if not self._switches.playing.on:
+            self._room.note(detection)
         if detection.accepted:
             self._heard += 1
             self._outputs.send(detection)

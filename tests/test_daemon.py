@@ -24,7 +24,19 @@ import yaml
 from speakerd import daemon
 from speakerd.audio.files import read_audio
 from speakerd.config import Config, Gate
-from speakerd.control.messages import Enroll, Forget, History, Known, Recording, Rename, Status, Teach
+from speakerd.control.messages import (
+    Enroll,
+    Forget,
+    History,
+    Known,
+    Mute,
+    Playing,
+    Recording,
+    Rename,
+    Status,
+    Teach,
+    Unmute,
+)  # fmt: skip
 from speakerd.control.socket import answers
 from speakerd.errors import SpeakerdError
 from speakerd.events import Waiting
@@ -588,6 +600,27 @@ def test_names_changed_through_the_socket_are_heard_under_the_new_name(house: Sp
     house.ask(Rename("Küchenlicht 💡", LAMP))
     assert heard is not None
     assert heard["command"] == "Küchenlicht 💡"
+
+
+# -- what is heard and not acted upon
+
+
+def test_talk_is_counted_but_not_what_is_played_or_said_while_muted(tmp_path: Path) -> None:
+    with speaker(tmp_path) as running:
+        teach(running, LAMP)
+        running.ask(Mute())
+        running.say(clip(QUIETER))
+        time.sleep(2)
+        running.ask(Unmute())
+        watching = running.watch(everything=True)
+        for playing in (True, False):
+            running.ask(Playing(playing))
+            running.say(clip(QUIETER))
+            assert watching.next() is not None, "it is heard"
+        assert running.stop() == 0
+    with contextlib.closing(sqlite3.connect(running.state / "speakerd.sqlite")) as database:
+        ((hours,),) = database.execute("SELECT hours FROM talk")
+    assert 0.5 < 3600 * hours < len(clip(QUIETER)) / 16000 + 0.4, "once"
 
 
 # -- what systemd is told

@@ -163,5 +163,9 @@ def rate(value: float) -> str:
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}" if value >= 0.001 else "under 0.001"
 
 
+def rates(low: float, high: float) -> str:
+    return f"{rate(low)} to {rate(high)}"
+
+
 def percent(share: float) -> str:
     return f"{100 * share:.0f} %"

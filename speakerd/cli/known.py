@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from speakerd.cli.common import Session, common, percent, rate
+from speakerd.cli.common import Session, common, percent, rate, rates
 from speakerd.control.messages import Commands, Discard, Forget, History, Rename, Rollback, Undo, summary
 from speakerd.errors import SpeakerdError
 from speakerd.store.knowledge import same_name
@@ -31,15 +31,18 @@ def commands(session: Session) -> None:
                 item["command"],
                 str(item["examples"]),
                 f"{item['threshold']:.2f}",
-                rate(item["expected_fa_per_hour"]),
+                f"{rate(item['expected_fa_per_hour'])} ({rates(*item['expected_fa_between'])})",
                 percent(item["expected_frr"]),
                 item["action"] or "",
-                "over budget" if item["over_budget"] else "",
+                ", ".join(word for word in ("over budget", "extrapolated") if item[word.replace(" ", "_")]),
             ]
             for item in known
         ],
     )
-    print("false/h: expected false accepts per hour of talk")
+    print(
+        "false/h: expected false accepts per hour of talk, and where that lies with 95 % certainty; extrapolated: there"
+    )
+    print("has not been enough talk yet, here and elsewhere, to show that so few happen")
 
 
 @click.command()

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from speakerd.audio.files import AudioFileError, read_audio
-from speakerd.cli.common import Session, bar, common, percent, rate
+from speakerd.cli.common import Session, bar, common, percent, rate, rates
 from speakerd.control.messages import Enroll, Lesson, Recording, StopLesson, Teach
 from speakerd.errors import SpeakerdError
 from speakerd.learning.takes import too_long
@@ -106,7 +106,7 @@ def _learned(item: dict[str, Any]) -> str:
     lines = [
         f"{item['command']}: learned, {item['examples']} example{'s' if item['examples'] > 1 else ''}. "
         f"Expected: misses {percent(item['expected_frr'])}, "
-        f"{rate(item['expected_fa_per_hour'])} false accepts per hour of talk."
+        f"{rate(item['expected_fa_per_hour'])} ({rates(*item['expected_fa_between'])}) false accepts per hour of talk."
     ]
     if item["advice"]:
         lines.append(f"  {item['advice']}")

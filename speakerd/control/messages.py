@@ -220,6 +220,8 @@ class CommandPicture(msgspec.Struct, frozen=True):
     speakers: list[str | None]
     examples: list[int]
     seconds: list[float]
+    fa_between: tuple[float, float]
+    fa_hours: float
 
 
 class VoicesPicture(msgspec.Struct, frozen=True):
@@ -259,7 +261,7 @@ class Snapshot(msgspec.Struct, frozen=True):
                 Command(
                     c.name, c.action, c.threshold, c.expected_fa_per_hour, c.expected_frr, c.over_budget,
                     Heads.from_bytes(c.heads, len(c.speakers)), tuple(c.speakers), tuple(c.examples),
-                    seconds=tuple(c.seconds),
+                    seconds=tuple(c.seconds), fa_between=c.fa_between, fa_hours=c.fa_hours,
                 )
                 for c in self.commands
             ),
@@ -269,17 +271,21 @@ class Snapshot(msgspec.Struct, frozen=True):
 def _picture(c: Command) -> CommandPicture:
     return CommandPicture(
         c.name, c.action, c.threshold, c.expected_fa_per_hour, c.expected_frr, c.over_budget, c.heads.to_bytes(),
-        list(c.speakers), list(c.examples), list(c.seconds),
+        list(c.speakers), list(c.examples), list(c.seconds), c.fa_between, c.fa_hours,
     )  # fmt: skip
 
 
 def summary(command: Command) -> dict[str, Any]:
-    """A command as ``speakerd commands --json`` shows it."""
+    """A command as ``speakerd commands --json`` shows it. ``expected_fa_between`` is the 95 % interval of what is
+    expected per hour of talk, ``fa_hours`` the talk behind it; ``extrapolated`` where that could not have shown it."""
     return {
         "command": command.name,
         "examples": len(command.examples),
         "threshold": round(command.threshold, 4),
         "expected_fa_per_hour": float(f"{command.expected_fa_per_hour:.3g}"),
+        "expected_fa_between": [float(f"{bound:.3g}") for bound in command.fa_between],
+        "fa_hours": round(command.fa_hours, 2),
+        "extrapolated": command.extrapolated,
         "expected_frr": round(command.expected_frr, 3),
         "over_budget": command.over_budget,
         "action": command.action,

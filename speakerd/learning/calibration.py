@@ -2,13 +2,15 @@
 
 The false accept rate at a threshold comes from the scores that shipped impostors reach against the command, windows of
 running speech as long as it, and beyond the largest of them from an exponential tail fitted to the top (peaks over
-threshold). The false reject rate comes from
-what this command's own examples score when each is left out in turn, by way of how the next utterances of other
-commands turned out to score, given the same: three examples alone could only say 0, 1/3, 2/3 or 1.
+threshold); times how much more often this household's talk comes near the threshold than theirs (learning/room.py). The
+false reject rate comes from what this command's own examples score when each is left out in turn, by way of how the
+next utterances of other commands turned out to score, given the same: three examples alone could only say 0, 1/3, 2/3
+or 1.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -18,22 +20,27 @@ from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.lengths import Fits
 from speakerd.recognition.scoring import learned
 from speakerd.recognition.world import World
-from speakerd.store.knowledge import Heads
+from speakerd.store.knowledge import NOTHING, Heads, Overheard
 
 TALK_HOURS = 4.0  # a day's television and conversation within hearing; a budget a day is spent on these
 ALL_BUT = 0.999  # the largest share of misses that a distribution has a score for
 TAIL = 0.02  # the share of impostors that the tail is fitted to
+HOMES = 0.5  # the variance, between households, of the logarithm of how often talk sounds like a command
+SIDES = NormalDist().inv_cdf(0.975)
 
 Scores = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Promise:
-    """A threshold and what to expect of it. ``expected_fa_per_hour`` is per hour of talk; ``over_budget`` where keeping
-    the budget would have meant missing the command too often."""
+    """A threshold and what to expect of it. ``expected_fa_per_hour`` is per hour of talk, ``fa_between`` its 95 %
+    interval and ``fa_hours`` the talk behind it; ``over_budget`` where keeping the budget would have meant missing the
+    command too often."""
 
     threshold: float
     expected_fa_per_hour: float
+    fa_between: tuple[float, float]
+    fa_hours: float
     expected_frr: float
     over_budget: bool
 
@@ -47,6 +54,11 @@ class Impostors:
         self._top = max(20, int(TAIL * len(scores)))
         self._base = float(self._ordered[self._top])
         self._excess = max(1e-4, float((self._ordered[: self._top] - self._base).mean()))
+
+    @property
+    def hours(self) -> float:
+        """How much talk they are worth."""
+        return len(self._ordered) / self._per_hour
 
     def rate(self, threshold: float) -> float:
         """Expected false accepts per hour of talk."""
@@ -62,6 +74,33 @@ class Impostors:
             place = min(len(self._ordered) - 1, int(rate / self._per_hour * len(self._ordered)))
             return float(self._ordered[place])
         return self._base + self._excess * float(np.log(self._per_hour * share / rate))
+
+    def doubt(self, threshold: float, known: float = -np.inf) -> float:
+        """The variance of the logarithm of the rate, by how few the tail was fitted to; where that at ``known``, below
+        the threshold, is certain."""
+        steps = (threshold - max(known, self._base)) / self._excess
+        return (max(0.0, steps) ** 2 + (known < self._base)) / self._top
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How many times as often as strangers' talk that of a household sounds like a command: ``mean``, and the
+    ``variance`` of its logarithm."""
+
+    mean: float
+    variance: float
+
+    @classmethod
+    def of(cls, heard: Overheard, impostors: Impostors, near: float) -> "Likeness":
+        """After what was heard, near misses being those that score ``near`` or more: the rate of a Poisson process with
+        a gamma prior, which is the wider, the less the impostors say."""
+        sure = 1 / (HOMES + impostors.doubt(near))
+        return cls((sure + heard.near) / (sure + heard.expected), 1 / (sure + heard.near))
+
+    def between(self, more: float = 0.0) -> tuple[float, float]:
+        """The 95 % interval, where the logarithm varies by so much ``more``."""
+        wide = SIDES * sqrt(self.variance + more)
+        return self.mean * exp(-wide), self.mean * exp(wide)
 
 
 def own_scores(
@@ -89,12 +128,23 @@ def expected_scores(world: World, own: Scores, examples: int) -> NormalDist:
 
 def promise(
     world: World, heads: Heads, own: Scores, examples: int, fits: Fits, share: float, highest_frr: float,
-    floor: float = -np.inf,
+    floor: float = -np.inf, alike: float = 1.0, heard: Overheard = NOTHING,
 ) -> Promise:  # fmt: skip
     """The threshold, not under ``floor``, for a command that may spend ``share`` false accepts per hour of talk, and
-    that is looked for in windows of the lengths that ``fits``."""
-    impostors = Impostors(world.against(heads, fits).max(axis=1), world.impostors_per_hour)
+    that is looked for in windows of the lengths that ``fits``; in a household whose talk is taken to sound ``alike`` so
+    many times as often as strangers', which is not yet all that was ``heard``."""
+    impostors = impostors_of(world, heads, fits)
     genuine = expected_scores(world, own, examples)
-    kept, limit = impostors.threshold(share), genuine.inv_cdf(min(highest_frr, ALL_BUT))
+    kept, limit = impostors.threshold(share / alike), genuine.inv_cdf(min(highest_frr, ALL_BUT))
     threshold = max(floor, min(kept, limit))
-    return Promise(threshold, impostors.rate(threshold), genuine.cdf(threshold), kept > limit)
+    near = threshold - world.genuine[-1].deviation
+    likeness, rate = Likeness.of(heard, impostors, near), impostors.rate(threshold)
+    low, high = likeness.between(impostors.doubt(threshold, near))
+    return Promise(
+        threshold, rate * likeness.mean, (rate * low, rate * high), impostors.hours + heard.hours,
+        genuine.cdf(threshold), kept > limit,
+    )  # fmt: skip
+
+
+def impostors_of(world: World, heads: Heads, fits: Fits) -> Impostors:
+    return Impostors(world.against(heads, fits).max(axis=1), world.impostors_per_hour)

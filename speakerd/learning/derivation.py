@@ -12,13 +12,21 @@ import numpy as np
 
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.config import Listening
-from speakerd.learning.calibration import TALK_HOURS, Scores, expected_scores, own_scores, promise
+from speakerd.learning.calibration import (
+    TALK_HOURS,
+    Impostors,
+    Scores,
+    expected_scores,
+    impostors_of,
+    own_scores,
+    promise,
+)  # fmt: skip
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.lengths import fitting
 from speakerd.recognition.scoring import learned
 from speakerd.recognition.world import Genuine, World
-from speakerd.store.knowledge import Command, Example, Heads
+from speakerd.store.knowledge import NOTHING, Command, Example, Heads, Overheard
 from speakerd.store.store import Store
 
 # The lead, in deviations of the usual score, under which two commands are close: of people's recordings "archie" and
@@ -100,6 +108,14 @@ class Derivation:
         reached = scores(command.heads, vectors, self._world.strangers(vectors)).max(axis=1)
         return int((reached < command.threshold).sum())
 
+    def overheard(self, command: Command) -> Overheard:
+        """What was heard of a command and not acted upon, in the last days."""
+        first = command.examples[0]
+        return NOTHING if first < 0 else self._store.overheard(first)
+
+    def impostors(self, command: Command) -> Impostors:
+        return impostors_of(self._world, command.heads, fitting(self._encoder, command.seconds))
+
     def examples(self, members: Sequence[int], new: Sequence[Example] = ()) -> list[Example]:
         return [new[-1 - e] if e < 0 else self._store.examples([e])[0] for e in members]
 
@@ -123,13 +139,16 @@ class Derivation:
         floor = -np.inf
         if command.negatives:  # a correction may cost misses, but must not open the door to other sounds
             before = self._learned(replace(command, negatives=()), command.rivals, new)
-            floor = promise(self._world, before.heads, before.own, *budget).threshold
-        kept = promise(self._world, heads, found.own, *budget, max(floor, self._floor(heads, command, new)))
+            floor = promise(self._world, before.heads, before.own, *budget, alike=command.alike).threshold
+        floor = max(floor, self._floor(heads, command, new))
+        kept = promise(self._world, heads, found.own, *budget, floor, command.alike, self.overheard(command))
         trained = replace(
             command, threshold=kept.threshold, expected_fa_per_hour=kept.expected_fa_per_hour,
-            expected_frr=kept.expected_frr, over_budget=kept.over_budget, heads=heads, speakers=whose,
+            fa_between=kept.fa_between, fa_hours=kept.fa_hours, expected_frr=kept.expected_frr,
+            over_budget=kept.over_budget, heads=heads, speakers=whose,
         )  # fmt: skip
         same = command.id is not None and isclose(trained.threshold, command.threshold, abs_tol=1e-6)
+        same = same and command.fa_hours > 0  # an earlier speakerd expected things without an interval
         return trained if same else replace(trained, id=None)
 
     def _floor(self, heads: Heads, command: Command, new: Sequence[Example]) -> float:

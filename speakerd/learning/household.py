@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.head import Matrix
 from speakerd.recognition.scoring import Matcher
 from speakerd.recognition.world import World
-from speakerd.store.knowledge import Command, Example, Knowledge, Version, same_name, tidy_name
+from speakerd.store.knowledge import Command, Example, Knowledge, Overheard, Version, same_name, tidy_name
 from speakerd.store.schema import StoreError
 from speakerd.store.store import Store
 
@@ -29,6 +29,7 @@ MOST_EXAMPLES = 40
 # After a correction at most this much more of a command is expected to be missed than `listening.highest_frr` or, where
 # that was more, than before; and none of its examples may be lost.
 WORSE = 0.15
+ROOM = "room: "  # with which the history tells of thresholds that follow what was heard in this household
 
 
 class EnrolmentError(SpeakerdError):
@@ -80,7 +81,8 @@ class Household:
 
         def update(now: Knowledge) -> list[Command]:
             old = now.find(name)
-            members, negatives = ((), ()) if old is None or replace else (old.examples, old.negatives)
+            kept = None if replace else old
+            members, negatives, alike = (kept.examples, kept.negatives, kept.alike) if kept else ((), (), 1.0)
             if len(members) + len(new) > MOST_EXAMPLES:
                 raise EnrolmentError(
                     f"{label} would have {len(members) + len(new)} examples, and {MOST_EXAMPLES} are possible: "
@@ -88,7 +90,9 @@ class Household:
                 )
             fresh = tuple(-1 - i for i in range(len(new)))
             kept_action = action or (old.action if old else None)
-            grown = Command(label, kept_action, 0, 0, 0, False, UNTAUGHT, (), members + fresh, negatives=negatives)
+            grown = Command(
+                label, kept_action, 0, 0, 0, False, UNTAUGHT, (), members + fresh, negatives=negatives, alike=alike
+            )
             return [c for c in now.commands if c is not old] + [grown]
 
         command = self.known(name, self.change(change, update, new))
@@ -179,6 +183,8 @@ class Household:
         with self._changing():
             undone = self._store.undo()
             change = self._store.history()[0].change
+            if change.startswith(f"undone: {ROOM}"):
+                self._store.unhear()  # lest the same follows from it once more
             self.knowledge = self._of_this_encoder(undone)
             return change
 
@@ -210,6 +216,24 @@ class Household:
         with self._changing():
             if any(command.id is None for command in self._derived(list(self.knowledge.commands), [])):
                 self._recalibrated()
+
+    def overhear(self, heard: Mapping[int, Overheard]) -> None:
+        """Keep what was heard and not acted upon, of each command by its first example."""
+        self._store.overhear(heard)
+
+    def heed(self, alike: Mapping[str, float]) -> str:
+        """Thresholds for talk that sounds ``alike`` to commands, by name, so many times as often as strangers' does, in
+        a version of their own; returns what was changed, in words."""
+        with self._changing():
+            hours = max(self.derivation.overheard(self.known(name)).hours for name in alike)
+            change = f"{ROOM}{hours:.1f} h of talk heard"
+
+            def update(now: Knowledge) -> list[Command]:
+                heeding = [replace(c, alike=alike.get(c.name, c.alike)) for c in now.commands]
+                return [replace(c, id=None) if c.name in alike else c for c in self._derived(heeding, [])]
+
+            self._written(change, update)
+            return change
 
     def consider(self, vectors: Sequence[Matrix]) -> tuple[Command, list[str]]:
         """The command that examples with these embeddings, (1 + variants, dimension) each, would make, under an empty
@@ -303,7 +327,7 @@ class Household:
         lost: list[Command] = []
         for command in knowledge.commands:
             members = tuple(e.id for e in self.examples.embedded_again(command) if e.id is not None)
-            (usable if members else lost).append(replace(command, examples=members, id=None))
+            (usable if members else lost).append(replace(command, examples=members, id=None, alike=1.0))
         change = f"derived again for the encoder {self.encoder.name}"
         if lost:
             change += "; without audio, to be taught again: " + ", ".join(c.name for c in lost)

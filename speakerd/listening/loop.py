@@ -39,6 +39,11 @@ class Loop:
     def speech(self) -> bool:
         return self._spotter.segmenter.open
 
+    @property
+    def talk(self) -> bool:
+        """Whether somebody speaks, and not to teach."""
+        return self.speech and not self._deaf
+
     def run(self, detected: Callable[[Detection], None], progress: Callable[[], None] = lambda: None) -> None:
         """Listen until the source ends. ``progress`` is called for every frame, and while the source waits."""
         try:

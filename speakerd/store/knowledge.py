@@ -89,11 +89,29 @@ class Heads:
 
 
 @dataclass(frozen=True)
+class Overheard:
+    """What the talk of a household says of a command: in so many ``hours`` of it there were ``near`` misses, where that
+    of strangers would have made ``expected``."""
+
+    hours: float = 0.0
+    near: int = 0
+    expected: float = 0.0
+
+    def __add__(self, more: "Overheard") -> "Overheard":
+        return Overheard(self.hours + more.hours, self.near + more.near, self.expected + more.expected)
+
+
+NOTHING = Overheard()
+
+
+@dataclass(frozen=True)
 class Command:
     """Everything derived from a command's examples. ``heads`` give its scores; ``speakers`` says whose each of them is
     (None: everybody's). ``negatives`` are examples of what was wrongly taken for it, ``rivals`` those of commands that
-    sound alike; it was told apart from both. ``seconds`` is how long each example is. ``id`` is None, and ``seconds``
-    empty, until it is stored."""
+    sound alike; it was told apart from both. ``seconds`` is how long each example is. ``fa_between`` is the 95 %
+    interval of ``expected_fa_per_hour``, and ``fa_hours`` how much talk stands behind it; ``alike`` how many times as
+    often as strangers' talk this household's is taken to sound like it. ``id`` is None, and ``seconds`` empty, until it
+    is stored."""
 
     name: str
     action: str | None
@@ -108,6 +126,15 @@ class Command:
     negatives: tuple[int, ...] = ()
     rivals: tuple[int, ...] = ()
     seconds: tuple[float, ...] = ()
+    fa_between: tuple[float, float] = (0.0, 0.0)
+    fa_hours: float = 0.0
+    alike: float = 1.0
+
+    @property
+    def extrapolated(self) -> bool:
+        """Whether so few false accepts are expected that the talk behind it could not have shown that: by the rule of
+        three, none in T hours proves no less than 3 / T."""
+        return self.expected_fa_per_hour * self.fa_hours < 3
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from speakerd.errors import SpeakerdError
 
-LAYOUT = 3
+LAYOUT = 4
 
 # An example is what was said; a trained command is everything derived from its examples at one time and never changes;
 # a version names the trained commands that were known together. Undo and rollback only choose another version.
@@ -40,7 +40,11 @@ CREATE TABLE trained (
     expected_frr REAL NOT NULL,
     over_budget INTEGER NOT NULL,
     heads BLOB NOT NULL,        -- float32 (heads, dimension + 1): weights and bias
-    speakers TEXT NOT NULL      -- JSON list: whose each head is, null for everybody's
+    speakers TEXT NOT NULL,     -- JSON list: whose each head is; null for everybody's
+    fa_low REAL NOT NULL DEFAULT 0,   -- interval of expected_fa_per_hour
+    fa_high REAL NOT NULL DEFAULT 0,
+    fa_hours REAL NOT NULL DEFAULT 0, -- of talk behind it
+    alike REAL NOT NULL DEFAULT 1     -- how many times as often as strangers' talk this household's sounds like it
 );
 CREATE TABLE trained_example (
     trained INTEGER NOT NULL REFERENCES trained ON DELETE CASCADE,
@@ -59,6 +63,19 @@ CREATE TABLE version_trained (
     version INTEGER NOT NULL REFERENCES version ON DELETE CASCADE,
     trained INTEGER NOT NULL REFERENCES trained ON DELETE CASCADE,
     PRIMARY KEY (version, trained)
+) WITHOUT ROWID;
+"""
+
+# Of what was heard and not acted upon nothing is kept but how much it was, day by day.
+_TALK = """
+CREATE TABLE talk (
+    example INTEGER NOT NULL REFERENCES example ON DELETE CASCADE, -- the first of the command that it is about
+    models TEXT NOT NULL,
+    day INTEGER NOT NULL,       -- since 1970
+    hours REAL NOT NULL,        -- of talk that was heard
+    near INTEGER NOT NULL,      -- near misses in it
+    expected REAL NOT NULL,     -- near misses that as much talk of strangers would have made
+    PRIMARY KEY (example, models, day)
 ) WITHOUT ROWID;
 """
 
@@ -128,7 +145,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA secure_delete = ON")
     if layout == 0:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {LAYOUT}; COMMIT;")
+        connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} {_TALK} PRAGMA user_version = {LAYOUT}; COMMIT;")
     if layout == 1:  # heads took the place of prototypes and are derived anew; what has audio is heard again, enlarged
         connection.executescript(
             "BEGIN IMMEDIATE; ALTER TABLE trained RENAME COLUMN prototypes TO heads;"
@@ -140,7 +157,15 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if layout in (1, 2):  # an example can now be one of what a command is not
         connection.executescript(
             "BEGIN IMMEDIATE; ALTER TABLE trained_example ADD COLUMN role INTEGER NOT NULL DEFAULT 0;"
-            f" PRAGMA user_version = {LAYOUT}; COMMIT;"
+            " PRAGMA user_version = 3; COMMIT;"
+        )
+    if layout in (1, 2, 3):  # what is expected has an interval, and what was not acted upon is counted
+        connection.executescript(
+            "BEGIN IMMEDIATE; ALTER TABLE trained ADD COLUMN fa_low REAL NOT NULL DEFAULT 0;"
+            " ALTER TABLE trained ADD COLUMN fa_high REAL NOT NULL DEFAULT 0;"
+            " ALTER TABLE trained ADD COLUMN fa_hours REAL NOT NULL DEFAULT 0;"
+            " ALTER TABLE trained ADD COLUMN alike REAL NOT NULL DEFAULT 1;"
+            f" {_TALK} PRAGMA user_version = {LAYOUT}; COMMIT;"
         )
     connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
 

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.store.erasure import ERASED, remove_traces
-from speakerd.store.knowledge import Command, Example, Heads, Knowledge, Version, same_name
+from speakerd.store.knowledge import Command, Example, Heads, Knowledge, Overheard, Version, same_name
 from speakerd.store.schema import StoreError, explain, open_database
 
 Row = tuple[Any, ...]
 
-KEPT_DAYS = 30  # how long what was forgotten or replaced can be brought back
+KEPT_DAYS = 30  # how long what was forgotten or replaced can be brought back, and talk of a day counts
+DAY = 86400  # seconds
 
 
 class Store:
@@ -177,22 +178,52 @@ class Store:
         """Drop versions that others took the place of more than ``days`` ago, and the examples that none is left to
         use."""
         with self._writing() as now:
-            self._run("DELETE FROM version WHERE id < (SELECT MAX(id) FROM version WHERE made < ?)", now - days * 86400)
+            self._run("DELETE FROM version WHERE id < (SELECT MAX(id) FROM version WHERE made < ?)", now - days * DAY)
             self._run("DELETE FROM trained WHERE id NOT IN (SELECT trained FROM version_trained)")
             self._run("DELETE FROM example WHERE id NOT IN (SELECT example FROM trained_example)")
+            self._run("DELETE FROM talk WHERE day < ?", now // DAY - days)
+
+    # -- what was heard and not acted upon
+
+    def overhear(self, heard: Mapping[int, Overheard]) -> None:
+        """Add to what was heard today of each command, by its first example; those that are gone are passed over."""
+        with self._writing() as now:
+            for example, more in heard.items():
+                self._run(
+                    "INSERT INTO talk SELECT id, ?, ?, ?, ?, ? FROM example WHERE id = ?"
+                    " ON CONFLICT DO UPDATE SET hours = hours + excluded.hours, near = near + excluded.near,"
+                    " expected = expected + excluded.expected",
+                    self.models, now // DAY, more.hours, more.near, more.expected, example,
+                )  # fmt: skip
+
+    def overheard(self, example: int) -> Overheard:
+        """What was heard with the models in use, in the last days, of the command with this first example."""
+        with self._reading():
+            (found,) = self._all(
+                "SELECT TOTAL(hours), CAST(TOTAL(near) AS INTEGER), TOTAL(expected) FROM talk"
+                " WHERE example = ? AND models = ? AND day >= ?",
+                example, self.models, time.time() // DAY - KEPT_DAYS,
+            )  # fmt: skip
+        return Overheard(*found)
+
+    def unhear(self) -> None:
+        """What was heard so far is not to count."""
+        with self._writing():
+            self._run("DELETE FROM talk")
 
     # -- below: one statement each
 
     def _commands(self, version: int) -> tuple[Command, ...]:
         rows = self._all(
             "SELECT t.name, action, threshold, expected_fa_per_hour, expected_frr, over_budget, heads, speakers,"
-            " t.id FROM trained t JOIN version_trained v ON v.trained = t.id WHERE v.version = ? ORDER BY t.name",
+            " t.id, fa_low, fa_high, fa_hours, alike FROM trained t JOIN version_trained v ON v.trained = t.id"
+            " WHERE v.version = ? ORDER BY t.name",
             version,
         )
         return tuple(self._command(row) for row in rows)
 
     def _command(self, row: Row) -> Command:
-        name, action, threshold, fa, frr, over, heads, speakers, id = row
+        name, action, threshold, fa, frr, over, heads, speakers, id, low, high, hours, alike = row
         whose = tuple(json.loads(speakers))
         members = self._all(
             "SELECT e.id, role, end - begin FROM trained_example t JOIN example e ON e.id = example"
@@ -202,6 +233,7 @@ class Store:
         return Command(
             name, action, threshold, fa, frr, bool(over), Heads.from_bytes(heads, len(whose)), whose, examples, id,
             negatives, rivals, tuple(length / SAMPLE_RATE for _, role, length in members if role == 0),
+            (low, high), hours, alike,
         )  # fmt: skip
 
     def _add_example(self, example: Example, now: float) -> int:
@@ -222,9 +254,10 @@ class Store:
     def _add_trained(self, command: Command, members: Sequence[tuple[int, ...]]) -> int:
         trained = self._run(
             "INSERT INTO trained (name, action, threshold, expected_fa_per_hour, expected_frr, over_budget, heads,"
-            " speakers) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            " speakers, fa_low, fa_high, fa_hours, alike) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             command.name, command.action, command.threshold, command.expected_fa_per_hour, command.expected_frr,
-            command.over_budget, command.heads.to_bytes(), json.dumps(command.speakers),
+            command.over_budget, command.heads.to_bytes(), json.dumps(command.speakers), *command.fa_between,
+            command.fa_hours, command.alike,
         )  # fmt: skip
         for role, part in enumerate(members):
             for example in part:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from speakerd.house import Mind
-from speakerd.learning.calibration import Impostors, expected_scores, own_scores, promise
+from speakerd.learning.calibration import Impostors, Likeness, expected_scores, own_scores, promise
 from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.scoring import learned
-from speakerd.store.knowledge import Heads
+from speakerd.store.knowledge import NOTHING, Heads, Overheard
 from tests.recognition.worlds import GENUINE, around, vectors, world
 
 PER_HOUR, MANY = 500.0, 5000
@@ -61,6 +61,39 @@ def test_rate_beyond_the_impostors_is_what_more_of_them_would_show() -> None:
     for threshold in (0.3, 0.5, 0.7):  # the truth is known here: the largest of 5000 is at about 0.43
         assert impostors.rate(threshold) == pytest.approx(PER_HOUR * np.exp(-threshold / 0.05), rel=3)
         assert impostors.rate(threshold) > PER_HOUR * np.exp(-threshold / 0.05) / 4
+
+
+def test_the_further_beyond_the_impostors_the_less_is_known_of_the_rate() -> None:
+    impostors = Impostors(EXPONENTIAL, PER_HOUR)
+    rates = (5.0, 1.0, 0.1, 0.01)
+    doubts = [impostors.doubt(impostors.threshold(rate)) for rate in rates]
+    assert all(low < high for low, high in pairwise(doubts))
+    assert all(EXPONENTIAL.max() > 0.3 and doubt > 1 / (0.02 * MANY) for doubt in doubts)
+    draws = [
+        Impostors(np.random.default_rng(i).exponential(0.05, MANY).astype(np.float32), PER_HOUR) for i in range(300)
+    ]
+    for rate, doubt in zip(rates, doubts, strict=True):  # as many other impostors would say
+        others = np.log([one.rate(impostors.threshold(rate)) for one in draws])
+        assert others.var() == pytest.approx(doubt, rel=0.35)
+    known = impostors.threshold(1.0)
+    assert impostors.doubt(known, known) == 0
+    assert impostors.doubt(impostors.threshold(0.1), known) < impostors.doubt(impostors.threshold(0.1))
+
+
+def test_the_more_a_household_talks_the_more_its_own_talk_counts() -> None:
+    impostors = Impostors(EXPONENTIAL, PER_HOUR)
+    near = impostors.threshold(1.0)
+    assert Likeness.of(NOTHING, impostors, near).mean == 1
+    found = [Likeness.of(Overheard(hours, round(3 * hours), hours), impostors, near) for hours in (0, 1, 4, 20, 100)]
+    assert all(low.mean < high.mean for low, high in pairwise(found))
+    assert found[-1].mean == pytest.approx(3, rel=0.05), "it comes near three times as often as strangers' talk"
+    assert all(low.variance > high.variance for low, high in pairwise(found))
+    for one in found:
+        low, high = one.between()
+        assert low < one.mean < high
+        assert one.between(1.0)[0] < low
+    assert found[0].between()[0] < 0.5 and found[0].between()[1] > 2, "households differ, before anything was heard"
+    assert found[-1].between()[0] > 2 and found[-1].between()[1] < 4
 
 
 # -- false rejects
@@ -139,6 +172,21 @@ def test_budget_is_kept_where_that_misses_few() -> None:
     assert stricter > threshold
     assert less == pytest.approx(1.0, rel=1e-6)
     assert more > frr
+
+
+def test_budget_is_kept_also_where_talk_sounds_more_like_the_command() -> None:
+    own = np.full(3, 0.6, np.float32)
+    usual, alike = (promise(world(), heads_of(CENTRE), own, 3, ANY, 1.0, 0.9, alike=times) for times in (1, 4))
+    assert alike.threshold > usual.threshold
+    assert alike.expected_frr > usual.expected_frr
+    heard = promise(world(), heads_of(CENTRE), own, 3, ANY, 1.0, 0.9, alike=4, heard=Overheard(100, 400, 100))
+    assert heard.threshold == alike.threshold
+    assert heard.expected_fa_per_hour == pytest.approx(1.0, rel=0.1)
+    assert heard.fa_between[0] < heard.expected_fa_per_hour < heard.fa_between[1]
+    assert heard.fa_hours == pytest.approx(usual.fa_hours + 100)
+    limited = promise(world(), heads_of(CENTRE), own, 3, ANY, 1.0, 0.1, alike=1000)
+    assert limited.over_budget
+    assert limited.expected_frr == pytest.approx(0.1)
 
 
 def test_where_the_budget_would_miss_too_many_the_limit_wins_and_is_marked() -> None:

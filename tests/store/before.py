@@ -7,6 +7,10 @@ from pathlib import Path
 
 from speakerd.store.knowledge import Heads
 
+# What layout 4 brought.
+LATER = [f"ALTER TABLE trained DROP COLUMN {name}" for name in ("fa_low", "fa_high", "fa_hours", "alike")]
+LATER.append("DROP TABLE talk")
+
 
 def as_before(folder: Path) -> None:
     """Turn a state into one that a speakerd of layout 1 has left, with models of its own."""
@@ -18,6 +22,7 @@ def as_before(folder: Path) -> None:
             prototypes = Heads.from_bytes(heads, len(json.loads(speakers))).weights
             database.execute("UPDATE trained SET heads = ? WHERE id = ?", (prototypes.tobytes(), id))
         for statement in (
+            *LATER,
             "ALTER TABLE trained_example DROP COLUMN role",
             "ALTER TABLE embedding DROP COLUMN rows",
             "ALTER TABLE embedding RENAME COLUMN vectors TO vector",

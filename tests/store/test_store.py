@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from speakerd.store.knowledge import Command, Knowledge
+from speakerd.store.knowledge import NOTHING, Command, Knowledge, Overheard
 from speakerd.store.schema import LAYOUT, StoreError
 from speakerd.store.store import KEPT_DAYS, Ownership, Store
 from tests.needs import lacking
 from tests.somebody import open_folder, without_rights
-from tests.store.before import as_before
+from tests.store.before import LATER, as_before
 from tests.store.teaching import audio, digest, embeddings, examples, forget, learn, trained
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -671,8 +671,8 @@ def test_owning_does_not_keep_a_command_from_reading_and_writing(folder: Path) -
 def test_layout_2_gains_examples_of_what_a_command_is_not(store: Store, folder: Path) -> None:
     before = digest(store, learn(store, "lamp"))
     store.close()
-    sql(folder, "ALTER TABLE trained_example DROP COLUMN role")
-    sql(folder, "PRAGMA user_version = 2")
+    for statement in (*LATER, "ALTER TABLE trained_example DROP COLUMN role", "PRAGMA user_version = 2"):
+        sql(folder, statement)
     with closing(Store(folder, "encoder")) as later:
         assert digest(later, later.knowledge()) == before
         assert sql(folder, "PRAGMA user_version") == [(LAYOUT,)]
@@ -698,3 +698,51 @@ def test_examples_of_what_a_command_is_not_are_kept_with_their_mark(store: Store
     assert store.rollback(3).commands[0].rivals == (), "what was erased has left no trace in earlier versions"
     store.prune(0)
     assert len(store.examples([1, 2, 3, 7])) == 4
+
+
+# -- what was heard and not acted upon
+
+
+def test_layout_3_gains_what_was_heard(store: Store, folder: Path) -> None:
+    before = digest(store, learn(store, "lamp"))
+    store.close()
+    for statement in (*LATER, "PRAGMA user_version = 3"):
+        sql(folder, statement)
+    with closing(Store(folder, "encoder")) as later:
+        assert digest(later, later.knowledge()) == before
+        assert sql(folder, "PRAGMA user_version") == [(LAYOUT,)]
+        lamp = later.knowledge().commands[0]
+        assert (lamp.fa_between, lamp.fa_hours, lamp.alike) == ((0, 0), 0, 1), "an earlier speakerd said nothing of it"
+        later.overhear({lamp.examples[0]: Overheard(1, 2, 3)})
+        assert later.overheard(lamp.examples[0]) == Overheard(1, 2, 3)
+
+
+def test_what_was_heard_adds_up_over_the_last_days_and_is_one_model_s(store: Store, folder: Path) -> None:
+    first = learn(store, "lamp").commands[0].examples[0]
+    assert store.overheard(first) == NOTHING
+    store.overhear({first: Overheard(0.5, 2, 1.5), 77: Overheard(9, 9, 9)})
+    store.overhear({first: Overheard(0.25, 1, 0.5)})
+    with closing(Store(folder, "encoder")) as again:
+        assert again.overheard(first) == Overheard(0.75, 3, 2.0)
+        assert again.overheard(77) == NOTHING, "nothing has that example"
+    assert sql(folder, "SELECT COUNT(*) FROM talk") == [(1,)]
+    sql(folder, "UPDATE talk SET day = day - ?", KEPT_DAYS - 1)
+    store.overhear({first: Overheard(1, 1, 1)})
+    assert store.overheard(first) == Overheard(1.75, 4, 3.0)
+    sql(folder, "UPDATE talk SET day = day - 3")
+    assert store.overheard(first) == Overheard(1, 1, 1)
+    store.prune()
+    assert sql(folder, "SELECT hours FROM talk") == [(1,)]
+    with closing(Store(folder, "encoder", "other models")) as other:
+        assert other.overheard(first) == NOTHING
+    store.unhear()
+    assert store.overheard(first) == NOTHING
+
+
+def test_erasing_a_command_erases_what_was_heard_of_it(store: Store, folder: Path) -> None:
+    lamp = learn(store, "lamp").commands[0].examples[0]
+    door = learn(store, "door", 5).commands[0].examples[0]
+    store.overhear({lamp: Overheard(1, 1, 1), door: Overheard(1, 2, 2)})
+    forget(store, "lamp")
+    store.erase("lamp")
+    assert sql(folder, "SELECT example FROM talk") == [(door,)]

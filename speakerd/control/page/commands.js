@@ -22,7 +22,7 @@ function card(command, open) {
     element(
       "dl",
       {},
-      ...pair("Promised", `misses ${percent(command.expected_frr)}, ${rate(command.expected_fa_per_hour)} false accepts per hour of talk`),
+      ...pair("Promised", `misses ${percent(command.expected_frr)}, ${rate(command.expected_fa_per_hour)} (${command.expected_fa_between.map(rate).join(" to ")}) false accepts per hour of talk${command.extrapolated ? ", which nobody has listened long enough to have shown" : ""}`),
       ...pair("Observed, last day", `accepted ${count(command.observed.accepted, "time")}, ${command.observed.wrong} of them said to be wrong`),
       ...(command.action ? pair("Does", command.action) : []),
       ...(command.speakers.length ? pair("Said by", command.speakers.join(", ")) : []),
