@@ -51,10 +51,10 @@ def talk(many: int) -> list[Samples]:
     return [read_audio(path) for path in sorted((DATA / "speech/dev").glob("librispeech-*.opus"))[:many]]
 
 
-def noises() -> list[Samples]:
-    """Recorded rooms, machines, animals and weather."""
+def noises(kind: str = "") -> list[Samples]:
+    """Recorded rooms, machines, animals and weather, or those of one kind."""
     _need_recordings()
-    return [read_audio(path) for path in sorted((DATA / "noise/dev").rglob("*.opus"))]
+    return [read_audio(path) for path in sorted((DATA / "noise/dev").rglob(f"*{kind}*.opus"))]
 
 
 def speech(seconds: float) -> Samples:

@@ -22,13 +22,15 @@ DRAWS = 1000  # of the bootstrap
 
 @dataclass(frozen=True)
 class Passed:
-    """Shares of frames that pass at an ``aggressiveness``, with 95 % intervals that resample recordings."""
+    """Shares of frames that pass at an ``aggressiveness``, with 95 % intervals that resample recordings; of rooms also
+    by ``kinds``, which are the names of the folders that they lie in."""
 
     aggressiveness: int
     commands: Interval
     rooms: Interval
     clips: int
     minutes: float
+    kinds: dict[str, float]
 
 
 def measure(clips: Sequence[Path], noise: Sequence[Path], gate: Gate, snr: float, seed: int) -> Iterator[Passed]:
@@ -40,9 +42,13 @@ def measure(clips: Sequence[Path], noise: Sequence[Path], gate: Gate, snr: float
         tried = Gate(strict, gate.hangover_ms, gate.preroll_ms)
         spoken = [passed(samples, tried)[speech] for samples, speech in scenes]
         quiet = [passed(samples, tried) for samples in rooms]
+        kinds: dict[str, list[NDArray[np.bool_]]] = {}
+        for path, one in zip(noise, quiet, strict=True):
+            kinds.setdefault(path.parent.name, []).append(one)
         yield Passed(
-            strict, _share(spoken, draw), _share(quiet, draw), len(clips), sum(map(len, rooms)) / SAMPLE_RATE / 60
-        )
+            strict, _share(spoken, draw), _share(quiet, draw), len(clips), sum(map(len, rooms)) / SAMPLE_RATE / 60,
+            {kind: float(np.concatenate(several).mean()) for kind, several in kinds.items()},
+        )  # fmt: skip
 
 
 def passed(samples: Samples, gate: Gate) -> NDArray[np.bool_]:

@@ -5,7 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from speakerd.audio.features import HOP, MELS, SAMPLE_RATE, log_mel
+from speakerd.audio.features import SAMPLE_RATE
+from speakerd.audio.liveliness import liveliness
 from speakerd.audio.segmenter import LONGEST, SHORTEST, decibels, find_utterance
 from speakerd.config.settings import Gate
 from speakerd.events import Samples, Utterance
@@ -15,8 +16,6 @@ LONGEST_FILE = 10.0  # seconds
 # Speech is told from an even sound by how much the shape of its spectrum changes: of 4,000 words 5 dB above noise two
 # have less than this, of 5,600 as recorded and of 900 made to whisper none; of noise, fans, hums and chords nearly all.
 LIVELY = 0.45
-BLOCK = 4  # feature frames in each look at the spectrum, 40 ms
-RANGE = 12.0  # how far below the loudest band the quietest counts, nepers of energy (52 dB)
 
 
 Fault = Literal["too_short", "too_long", "too_quiet", "too_loud", "noise", "cut_off"]
@@ -64,19 +63,10 @@ def judge(source: str, utterance: Utterance) -> Take:
     if seconds > LONGEST:
         reason = f"too long: {seconds:.1f} s of speech, at most {LONGEST:.0f} s are possible"
         return Take(source, None, reason, "too_long")
-    if liveliness(utterance) < LIVELY:
+    if liveliness(utterance.samples, utterance.begin, utterance.end) < LIVELY:
         reason = "no speech found: the sound is too even to be a voice (noise, a hum, a tone?)"
         return Take(source, None, reason, "noise")
     return Take(source, utterance, *_doubt(utterance))
-
-
-def liveliness(utterance: Utterance) -> float:
-    """How much the shape of the spectrum changes in the course of an utterance: the deviation over time of what each
-    band has above the mean of all, in nepers of energy, root mean square over the bands."""
-    bands = log_mel(utterance.samples)[utterance.begin // HOP : utterance.end // HOP]
-    blocks = np.maximum(bands, bands.max() - RANGE)[: len(bands) // BLOCK * BLOCK].reshape(-1, BLOCK, MELS).mean(axis=1)
-    shapes = blocks - blocks.mean(axis=1, keepdims=True)
-    return float(np.sqrt(shapes.var(axis=0, ddof=1).mean()))
 
 
 def _doubt(utterance: Utterance) -> tuple[str | None, Fault | None]:

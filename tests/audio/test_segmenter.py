@@ -21,7 +21,7 @@ from speakerd.audio.segmenter import (
 from speakerd.config.settings import Gate
 from speakerd.demo.truth import lessons
 from speakerd.events import Samples, Utterance
-from tests.recordings import clips, room, said, talk
+from tests.recordings import clips, noises, room, said, talk
 
 BUNDLED = [path for paths in lessons().values() for path in paths]
 
@@ -97,6 +97,34 @@ def test_clicks_and_splinters_of_a_voice_do_not_open_the_gate(milliseconds: int)
     loudest = int(np.argmax(np.abs(word())))
     splinter = word()[loudest:][: milliseconds * 16]
     assert heard(said(1, *[splinter, 0.5] * 10)) == []
+
+
+def wind(level: float, seconds: float = 30) -> Samples:
+    """Rumble that comes and goes every three seconds, by 12 dB."""
+    rumble = np.convolve(room(seconds, seed=5, level=0), np.ones(40) / 40, "same")
+    gusts = 10 ** (6 * np.sin(2 * np.pi * np.arange(len(rumble)) / 3 / SAMPLE_RATE) / 20)
+    return np.asarray(rumble * gusts * 10 ** (level / 20) / np.sqrt(np.mean(np.square(rumble))), np.float32)
+
+
+@pytest.mark.parametrize("level", [-40, -25, -15])
+def test_gusts_do_not_open_the_gate_however_loud_they_are(level: float) -> None:
+    assert heard(wind(level)) == []
+
+
+@pytest.mark.parametrize("kind", ["rain", "sea-waves", "helicopter"])
+def test_weather_and_engines_hardly_open_the_gate(kind: str) -> None:
+    recorded = [heard(samples) for samples in noises(kind)]
+    assert sum(one.seconds for found in recorded for one in found) < 0.1 * 5 * len(recorded)
+
+
+def test_the_room_is_known_again_as_soon_as_a_machine_has_run_for_two_seconds() -> None:
+    segmenter = Segmenter()
+    for frame in frames_of(np.concatenate([room(3, level=-60), room(2, seed=1, level=-25)])):
+        segmenter.push(frame)
+    assert segmenter.room.level == pytest.approx(-25, abs=1)
+    for frame in frames_of(room(0.2, level=-60)):
+        segmenter.push(frame)
+    assert segmenter.room.level == pytest.approx(-60, abs=1)
 
 
 # -- speech, whole and in its place

@@ -19,7 +19,7 @@ def test_frames_of_the_opening_pass_with_pre_roll_and_hangover() -> None:
     assert through[first : last + 1].all()
     assert 2.0 < first * 0.02 < 2.6
     assert last * 0.02 < 2 + len(CLIPS[LAMP][0]) / 16000 + 0.4
-    earlier = passed(said(2, CLIPS[LAMP][0], 2), Gate(preroll_ms=600))
+    earlier = passed(said(2, CLIPS[LAMP][0], 2), Gate(preroll_ms=Gate().preroll_ms + 300))
     assert np.flatnonzero(earlier)[0] == first - 15
     assert not passed(room(5), Gate()).any()
 
@@ -44,6 +44,7 @@ def test_commands_pass_and_an_even_room_does_not(tmp_path: Path, quiet: Path) ->
         assert line.commands.low <= line.commands.mean <= line.commands.high
         assert line.rooms.mean < 0.2
         assert (line.clips, line.minutes) == (9, pytest.approx(1.0))
+        assert line.kinds == {"rooms": pytest.approx(line.rooms.mean)}
 
 
 def test_command_line_says_so(call: Call, tmp_path: Path, quiet: Path) -> None:
@@ -51,7 +52,7 @@ def test_command_line_says_so(call: Call, tmp_path: Path, quiet: Path) -> None:
     soundfile.write(tmp_path / "words/lamp/a_nohash_0.wav", CLIPS[LAMP][0], 16000)
     result = call("eval", "gate", "--data", tmp_path / "words", "--noise", quiet)
     assert result.exit_code == 0
-    assert len(result.stdout.splitlines()) == len(STRICT)
-    assert "aggressiveness 0" in result.stdout
+    told = [line.split(":")[0] for line in result.stdout.splitlines()]
+    assert told == [*(f"aggressiveness {strict}" for strict in STRICT[:3]), "    0.0% of rooms", "aggressiveness 3"]
     (tmp_path / "nothing").mkdir()
     assert "no recordings" in call("eval", "gate", "--data", tmp_path / "nothing", "--noise", quiet).stderr

@@ -5,11 +5,12 @@ import pytest
 
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.audio.files import read_audio
+from speakerd.audio.liveliness import liveliness
 from speakerd.audio.segmenter import decibels
 from speakerd.config.settings import Gate
 from speakerd.demo.truth import lessons
 from speakerd.events import Samples, Utterance
-from speakerd.learning.takes import LIVELY, Take, judge, judge_recording, liveliness, too_long
+from speakerd.learning.takes import LIVELY, Take, judge, judge_recording, too_long
 from tests.recordings import clips, room, said
 
 CLIPS = [read_audio(path) for paths in lessons().values() for path in paths]
@@ -109,7 +110,7 @@ def test_words_in_noise_are_still_speech(clip: Samples) -> None:
 def test_people_s_words_are_livelier_than_is_asked() -> None:
     words = [clip for word in ("hadouken", "goodnight", "dracarys") for clip in clips(word, 10)]
     found = [judged(said(0.5, word, 0.5)).utterance for word in words]
-    assert min(liveliness(one) for one in found if one) > 1.5 * LIVELY
+    assert min(liveliness(one.samples, one.begin, one.end) for one in found if one) > 1.5 * LIVELY
 
 
 def test_syllable_cut_short_is_refused() -> None:
