@@ -23,6 +23,7 @@ from speakerd.listening.spotter import Spotter
 
 log = logging.getLogger(__name__)
 
+HOP = 0.08  # seconds that a peak must be over to be known as one (listening/windows.py)
 BUDGETS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)  # false accepts per hour of talk, of the whole speaker
 
 
@@ -57,8 +58,15 @@ def listen(mind: Mind, config: Config, stream: Stream) -> Heard:
         promised = {budget: _thresholds(household, config, budget) for budget in BUDGETS}
     heard: list[Detection] = []
     Loop(_Playing(stream.samples), Spotter(mind.encoder, mind.world, config.gate, knowledge)).run(heard.append)
-    fires = tuple(Fire(one.time, one.command, one.score, one.threshold) for one in heard)
+    fires = tuple(Fire(_told(one), one.command, one.score, one.threshold) for one in heard)
     return Heard(stream.name, stream.seconds, stream.talk, stream.said, fires, promised)
+
+
+def _told(one: Detection) -> float:
+    """When it was told, or with a lower threshold would have been; what is not accepted waits for something better."""
+    if one.accepted or one.evidence is None or one.evidence.utterance is None:
+        return one.time
+    return min(one.time, one.evidence.utterance.end_time + HOP)
 
 
 def _thresholds(household: Household, config: Config, budget: float) -> dict[str, float]:

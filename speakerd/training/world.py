@@ -84,15 +84,15 @@ def _running(
     encoder: Encoder, world: World, source: NDArray[np.int64], speech: list[Pcm], between: list[Clip], rooms: Augment,
     draw: np.random.Generator,
 ) -> Talk:  # fmt: skip
-    """Speech as the spotter hears it, every other recording in some room. ``source`` (cohort,) is the recording that a
-    stranger is from: nobody is a stranger to himself."""
+    """Speech as the spotter hears it, every other recording in some room, with pauses that do not count as talk.
+    ``source`` (cohort,) is the recording that a stranger is from: nobody is a stranger to himself."""
     vectors, near, places, ends = [], [], [], []
-    now = 0.0
+    now = talk = 0.0
     for i, pcm in enumerate(speech):
         parts = [samples_of(pcm)]
         if between and i % WORD_AFTER == 0:
-            parts += [np.zeros(SAMPLE_RATE, np.float32), samples_of(between[draw.integers(len(between))].samples)]
-        samples = np.pad(np.concatenate(parts), SAMPLE_RATE // 2)
+            parts.append(samples_of(between[draw.integers(len(between))].samples))
+        samples = np.concatenate([np.pad(part, SAMPLE_RATE // 2) for part in parts])
         heard = windows(encoder, _in_room(samples, rooms) if i % 2 else samples)
         placed = world.place(heard.vectors.astype(np.float32))
         vectors.append(placed.astype(np.float16))
@@ -101,8 +101,9 @@ def _running(
         places.append(heard.lengths)
         ends.append(now + heard.ends)
         now += len(samples) / SAMPLE_RATE
+        talk += sum(map(len, parts)) / SAMPLE_RATE
     return Talk(
-        np.concatenate(vectors), np.concatenate(near), np.concatenate(places), np.concatenate(ends), now / 3600
+        np.concatenate(vectors), np.concatenate(near), np.concatenate(places), np.concatenate(ends), talk / 3600
     )  # fmt: skip
 
 
