@@ -39,19 +39,19 @@ def measure(config: Path | None, seconds: int, commands: int) -> Iterator[dict[s
     Raises:
         SpeakerdError: the daemon did not start.
     """
-    with tempfile.TemporaryDirectory(prefix="speakerd-bench-") as folder, _daemon(Path(folder), config) as daemon:
-        yield _item("start: from the process to listening", daemon.start_seconds, "s")
-        taught = list(_commands(commands))
-        took = [_teach(daemon.control, f"command {i}", clips) for i, clips in enumerate(taught)]
+    with tempfile.TemporaryDirectory(prefix="speakerd-bench-") as folder, daemon(Path(folder), config) as running:
+        yield _item("start: from the process to listening", running.start_seconds, "s")
+        taught = list(different(commands))
+        took = [teach(running.control, f"command {i}", clips) for i, clips in enumerate(taught)]
         yield _item("live: from the last example to recognising it (median)", float(np.median(took)), "s")
-        quiet = daemon.cpu_while(lambda: daemon.feed(SILENCE for _ in range(seconds * 50)))
+        quiet = running.cpu_while(lambda: running.feed(SILENCE for _ in range(seconds * 50)))
         yield _item(f"silence, {commands} commands: CPU per second of audio", quiet / seconds, "s/s")
         talk = islice(cycle(frames_of(read_audio(STREAM))), seconds * 50)
-        loud = daemon.cpu_while(lambda: daemon.feed(talk))
+        loud = running.cpu_while(lambda: running.feed(talk))
         yield _item(f"speech, {commands} commands: CPU per second of audio", loud / seconds, "s/s")
-        daemon.feed(repeat(SILENCE, 100))  # what was being said ends here
-        yield _item("resident memory", daemon.resident() / 2**20, "MB")
-        tried = [daemon.latency(clip) for clips in taught[: len(lessons())] for clip in clips[:2]]
+        running.feed(repeat(SILENCE, 100))  # what was being said ends here
+        yield _item("resident memory", running.resident() / 2**20, "MB")
+        tried = [running.latency(clip) for clips in taught[: len(lessons())] for clip in clips[:2]]
         heard = [value for value in tried if value is not None]
         if not heard:
             raise SpeakerdError(
@@ -65,7 +65,7 @@ def _item(what: str, value: float, unit: str) -> dict[str, Any]:
     return {"what": what, "value": float(f"{value:.3g}"), "unit": unit}
 
 
-def _commands(count: int) -> Iterator[list[Samples]]:
+def different(count: int) -> Iterator[list[Samples]]:
     """Clips of so many commands, first the bundled ones. The others are those turned round, and slower or faster, so
     that each sounds like itself only: between two that are alike the daemon cannot call."""
     bundled = [[read_audio(clip) for clip in clips] for clips in lessons().values()]
@@ -75,26 +75,32 @@ def _commands(count: int) -> Iterator[list[Samples]]:
         yield [soxr.resample(clip[::-1], rate, SAMPLE_RATE) for clip in clips] if turn else clips
 
 
-def _teach(control: Path, name: str, clips: list[Samples]) -> float:
+def teach(control: Path, name: str, clips: list[Samples]) -> float:
     recordings = [Recording(f"{i}.wav", clip.astype("<f4").tobytes()) for i, clip in enumerate(clips)]
     began = time.monotonic()
     list(ask(control, Enroll(name, recordings)))
     return time.monotonic() - began
 
 
-class _Daemon:
+class Running:
+    """A daemon in a process of its own, that is told what it hears."""
+
     def __init__(self, process: "subprocess.Popen[bytes]", control: Path, start_seconds: float) -> None:
         self._process, self.control, self.start_seconds = process, control, start_seconds
 
     def feed(self, frames: Iterator[Samples]) -> None:
         """In real time: each block when its last sample would have been captured."""
-        assert self._process.stdin is not None
         began, fed = time.monotonic(), 0
         while block := list(islice(frames, round(BLOCK * 50))):
             fed += len(block)
             time.sleep(max(0.0, began + 0.02 * fed - time.monotonic()))
-            self._process.stdin.write((np.clip(np.concatenate(block), -1, 1) * 32767).astype("<i2").tobytes())
-            self._process.stdin.flush()
+            self.pour(np.concatenate(block))
+
+    def pour(self, samples: Samples) -> None:
+        """As fast as it takes them."""
+        assert self._process.stdin is not None
+        self._process.stdin.write((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+        self._process.stdin.flush()
 
     def cpu_while(self, work: Callable[[], None]) -> float:
         before = self._cpu()
@@ -129,7 +135,7 @@ class _Daemon:
 
 
 @contextmanager
-def _daemon(folder: Path, config: Path | None) -> Iterator[_Daemon]:
+def daemon(folder: Path, config: Path | None) -> Iterator[Running]:
     """A daemon of its own, told when it listens the way systemd is."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
         ready.bind(str(folder / "ready"))
@@ -143,7 +149,7 @@ def _daemon(folder: Path, config: Path | None) -> Iterator[_Daemon]:
         try:
             while b"READY=1" not in ready.recv(1000):
                 pass
-            yield _Daemon(process, socket_of(folder / "state"), time.monotonic() - began)
+            yield Running(process, socket_of(folder / "state"), time.monotonic() - began)
         except TimeoutError as error:
             raise SpeakerdError("the daemon did not start; try `speakerd run` and read what it says") from error
         finally:
