@@ -54,7 +54,7 @@ def talk(many: int) -> list[Samples]:
 def noises(kind: str = "") -> list[Samples]:
     """Recorded rooms, machines, animals and weather, or those of one kind."""
     _need_recordings()
-    return [read_audio(path) for path in sorted((DATA / "noise/dev").rglob(f"*{kind}*.opus"))]
+    return [read_audio(path) for path in sorted((DATA / "noise/dev").rglob("*.opus")) if kind in path.name]
 
 
 def speech(seconds: float) -> Samples:
