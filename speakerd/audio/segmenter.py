@@ -2,8 +2,8 @@
 
 webrtcvad tells noise from silence better than speech from noise, so a frame counts as speech only if it also stands out
 from a running estimate of the room's own level; and several such frames open the gate only where the spectrum changes
-its shape as it does in speech. That way a fan, rain or an engine hardly opens it, and does not hold it open. The last is
-looked at only where the gate would open without it, so that silence costs no more.
+its shape as it does in speech. That way a fan, rain or an engine hardly opens it, and does not hold it open. The last
+is looked at only where the gate would open without it, so that silence costs no more.
 """
 
 from collections import deque
