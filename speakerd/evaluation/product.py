@@ -21,15 +21,16 @@ Fitting = Callable[[Sequence[float]], Fits]
 
 @dataclass(frozen=True)
 class Taught:
-    """Commands after their examples were given to ``enroll``: a head and a threshold (commands,) each, and the share of
-    misses that was promised, their mean."""
+    """Commands after their examples were given to ``enroll``: heads, the ``first`` (commands,) of each command's, a
+    threshold (commands,) each, and the share of misses that was promised, their mean."""
 
     heads: Heads
+    first: NDArray[np.intp]
     thresholds: NDArray[np.floating]
     expected_frr: float
 
     def __call__(self, tried: Vectors) -> NDArray[np.float32]:
-        return scores(self.heads, tried.white, tried.strange)
+        return np.maximum.reduceat(scores(self.heads, tried.white, tried.strange), self.first, axis=1)
 
 
 def taught(world: World, support: Vectors, owners: Owners, budget: Listening, fits: Fitting) -> Taught:
@@ -46,5 +47,6 @@ def taught(world: World, support: Vectors, owners: Owners, budget: Listening, fi
         promises.append(promise(world, head, own, len(examples), fits(seconds), share, budget.highest_frr))
         heads.append(head)
     together = Heads(np.concatenate([head.weights for head in heads]), np.concatenate([head.bias for head in heads]))
+    first = np.cumsum([0, *(len(head.bias) for head in heads[:-1])])
     thresholds = np.array([kept.threshold for kept in promises])
-    return Taught(together, thresholds, float(np.mean([kept.expected_frr for kept in promises])))
+    return Taught(together, first, thresholds, float(np.mean([kept.expected_frr for kept in promises])))

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 from speakerd.recognition.encoder import ModelError, open_model
 from speakerd.store.knowledge import Heads
 
-FORMAT = "1"
+FORMAT = "2"
 NEAREST = 100  # strangers that a score is taken relative to
 AT_ONCE = 256  # vectors that are compared with others together: a world with itself would take 16 MB for a moment
 AGAINST = 20.0  # strangers that each utterance which must not be taken for a command counts as
 HARDEST = 128  # strangers nearest to a command, that its loss hears of; with fewer, they are filled up with nothing
 
 Matrix = NDArray[np.float32]
-Vector = NDArray[np.float32]
 
 
 class Adapter:
@@ -49,12 +48,11 @@ class Adapter:
         self._world: tuple[Matrix, Matrix] | None = None  # how near its vectors are to each other
 
     def adapt(
-        self, support: Matrix, owner: NDArray[np.int64], weights: Vector, world: Matrix, room: Matrix,
-        against: Matrix | None = None,
-    ) -> Heads:  # fmt: skip
-        """Heads of commands 0, 1, ... from examples (n, dimension) in the world's space, the command of each (n,), and
-        how much each counts (n,), against the world (m, dimension) and what was heard in this room (r, dimension).
-        ``against`` (a, dimension) is what above all must not be taken for them; strangers are not sought among it."""
+        self, support: Matrix, member: Matrix, world: Matrix, room: Matrix, against: Matrix | None = None
+    ) -> Heads:
+        """Heads from examples (n, dimension) in the world's space and how much each counts for each head (n, heads),
+        against the world (m, dimension) and what was heard in this room (r, dimension). ``against`` (a, dimension) is
+        what above all must not be taken for them; strangers are not sought among it."""
         others = np.concatenate([world, room])
         near = self._among(others) if len(room) else self._among_world(world)
         share = np.ones(len(others), np.float32)
@@ -67,9 +65,7 @@ class Adapter:
             None,
             {
                 "support": support,
-                "owner": np.asarray(owner, np.int64),
-                "weights": np.asarray(weights, np.float32),
-                "classes": np.arange(int(owner.max()) + 1, dtype=np.int64),
+                "member": np.asarray(member, np.float32),
                 "others": np.pad(others, ((0, lacking), (0, 0))),
                 "share": np.pad(share, (0, lacking)),
                 "near": np.pad(near, ((0, lacking), (0, 0))),

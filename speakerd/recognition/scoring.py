@@ -1,10 +1,12 @@
 """Heads of commands, and open-set scores.
 
-A command is represented by a head for each person who is named among its examples, else by one for all: a linear
-function that the few-step inner loop (head.py) arrived at from those examples and the world. Its score for an utterance
-is that, less how near strangers come to the utterance; the loop starts at the prototype classifier (Snell et al. 2017,
-arXiv 1703.05175; relative to a cohort as in Matejka et al. 2017). Every command is learned by itself: scores of
-different commands and utterances compare, and teaching one more leaves the scores of the others as they are.
+A command is represented by a head for each of its examples: a linear function that the few-step inner loop (head.py)
+arrived at from all examples and the world, in which that one counts for more, since what people say falls nearer to one
+of several ways of saying it than to their mean. Where people are named among the examples, those of each make heads by
+themselves. A command's score for an utterance is the highest of its heads', less how near strangers come to the
+utterance; the loop starts at the prototype classifier (Snell et al. 2017, arXiv 1703.05175; relative to a cohort as in
+Matejka et al. 2017). Every command is learned by itself: scores of different commands and utterances compare, and
+teaching one more leaves the scores of the others as they are.
 """
 
 from collections.abc import Sequence
@@ -19,7 +21,8 @@ from speakerd.store.knowledge import Command, Heads
 # What was wrongly taken for a command is brought down to what strangers score, in rounds since one such step undoes a
 # little of another; where less than a share of it lies beside the command's examples, it cannot be told from them.
 LOWERED, ROUNDS, INSEPARABLE = -0.5, 3, 0.1
-VARIANT = 0.2  # how much a variant of an example counts, where the example itself counts 1 (learning/enlarge.py)
+VARIANT = 0.1  # how much a variant of an example counts, where the example itself counts 1 (learning/enlarge.py)
+LEADS = 0.2  # the share of a head that its own example has; all examples have equal parts in the rest
 
 
 def learned(
@@ -28,15 +31,16 @@ def learned(
 ) -> tuple[Heads, tuple[str | None, ...]]:  # fmt: skip
     """Heads of one command from its examples, (1 + variants, dimension) each, in the world's space: the example itself
     and what it was enlarged by. ``against`` (n, dimension) is what it is to be told apart from, and ``wrong`` what was
-    taken for it and must not be again. Also whose each head is."""
+    taken for it and must not be again. Also whose each head is. A head for each example, person by person."""
     if wrong is not None and len(wrong):
         against = wrong if against is None else np.concatenate([wrong, against])
     named = {speaker for speaker in speakers if speaker is not None}
-    whose: list[str | None] = [None]
+    people: list[str | None] = [None]
     of = [list(examples)]
     if len(named) > 1:
-        whose = sorted(set(speakers), key=lambda name: (name is None, name))
-        of = [[e for e, speaker in zip(examples, speakers, strict=True) if speaker == name] for name in whose]
+        people = sorted(set(speakers), key=lambda name: (name is None, name))
+        of = [[e for e, speaker in zip(examples, speakers, strict=True) if speaker == name] for name in people]
+    whose = [person for person, some in zip(people, of, strict=True) for _ in some]
     heads = [_adapted(world, some, against) for some in of]
     found = Heads(np.concatenate([h.weights for h in heads]), np.concatenate([h.bias for h in heads]))
     if wrong is not None and len(wrong):
@@ -65,9 +69,10 @@ def _corrected(world: World, heads: Heads, examples: Matrix, wrong: Matrix) -> H
 def _adapted(world: World, examples: list[Matrix], against: Matrix | None) -> Heads:
     support = np.concatenate(examples)
     weights = np.concatenate([[1.0] + [VARIANT] * (len(example) - 1) for example in examples])
+    leads = np.repeat(np.eye(len(examples)), [len(example) for example in examples], axis=0)
+    member = weights[:, None] * (1 - LEADS + LEADS * len(examples) * leads)
     nothing = np.zeros((0, support.shape[1]), np.float32)
-    owner = np.zeros(len(support), np.int64)
-    return world.adapter.adapt(support, owner, weights, world.cohort, nothing, against)
+    return world.adapter.adapt(support, np.asarray(member, np.float32), world.cohort, nothing, against)
 
 
 class Matcher:

@@ -56,7 +56,8 @@ def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Mat
 
     talk = [(i, vector) for i, pcm in enumerate(corpora.held_speech) for vector in talk_of(encoder, pcm, draw)]
     words = [(-1, vector) for clip in strangers for vector in _clip(encoder, clip, rooms)]
-    chosen = [(words + talk)[i] for i in draw.permutation(len(words) + len(talk))[:COHORT]]
+    chosen = [(-1, vector) for clip in _known(corpora.words, draw) for vector in _clip(encoder, clip, rooms)]
+    chosen += [(words + talk)[i] for i in draw.permutation(len(words) + len(talk))[: COHORT - len(chosen)]]
     world = World(adapter, encoder.id, *space, cohort=np.zeros((0, encoder.dimension), np.float32))
     world = replace(world, cohort=world.place(np.stack([vector for _, vector in chosen])))
     source = np.array([recording for recording, _ in chosen])
@@ -70,6 +71,16 @@ def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Mat
 
 
 # -- strangers
+
+
+def _known(clips: list[Clip], draw: np.random.Generator) -> list[Clip]:
+    """Of each word that the encoder has learned from many people, what two of them say: words of everyday are strangers
+    too, but a clump of them would stand for all that is said in their language."""
+    by_word: dict[Word, dict[str, Clip]] = defaultdict(dict)
+    for i in draw.permutation(len(clips)):
+        by_word[clips[i].corpus, clips[i].word][clips[i].speaker] = clips[i]
+    several = [list(said.values())[:2] for _, said in sorted(by_word.items()) if len(said) >= PEOPLE]
+    return [clip for some in several for clip in some]
 
 
 def _clip(encoder: Encoder, clip: Clip, rooms: Augment) -> Iterator[Matrix]:

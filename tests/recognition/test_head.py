@@ -41,9 +41,8 @@ def test_commands_are_told_apart_and_strangers_kept_out(mind: Mind, adapter: Ada
     world, commands = mind.world, len(said)
     for asked in range(3):
         taught = np.delete(said, asked, axis=1).reshape(2 * commands, -1)
-        heads = adapter.adapt(
-            taught, np.repeat(np.arange(commands), 2), np.ones(len(taught), np.float32), world.cohort, nothing(mind)
-        )
+        member = np.repeat(np.eye(commands, dtype=np.float32), 2, axis=0)
+        heads = adapter.adapt(taught, member, world.cohort, nothing(mind))
         assert heads.weights.shape == (commands, mind.encoder.dimension)
         assert heads.bias.shape == (commands,)
         found = scores(heads, said[:, asked], adapter.strangers(said[:, asked], world.cohort))
@@ -53,10 +52,10 @@ def test_commands_are_told_apart_and_strangers_kept_out(mind: Mind, adapter: Ada
 
 
 def test_what_is_heard_in_the_room_scores_lower_from_then_on(mind: Mind, adapter: Adapter, said: Matrix) -> None:
-    world, one, weights = mind.world, np.zeros(3, np.int64), np.ones(3, np.float32)
+    world, one = mind.world, np.ones((3, 1), np.float32)
     disliked = world.impostors[(world.impostors @ said[0].mean(axis=0)).argsort()[-5:]]
     before, after = (
-        scores(adapter.adapt(said[0], one, weights, world.cohort, room), disliked, np.zeros((5, 2), np.float32))
+        scores(adapter.adapt(said[0], one, world.cohort, room), disliked, np.zeros((5, 2), np.float32))
         for room in (nothing(mind), disliked)
     )
     assert (after < before).all()
@@ -64,27 +63,25 @@ def test_what_is_heard_in_the_room_scores_lower_from_then_on(mind: Mind, adapter
 
 def test_world_is_told_from_world(mind: Mind, adapter: Adapter, said: Matrix) -> None:
     """What is known of one world is not taken for another's."""
-    one, weights = np.zeros(3, np.int64), np.ones(3, np.float32)
+    one = np.ones((3, 1), np.float32)
     small, large = mind.world.cohort[:300], mind.world.cohort
-    fresh = [Adapter(ADAPT, mind.encoder.id).adapt(said[0], one, weights, w, nothing(mind)) for w in (small, large)]
-    again = [adapter.adapt(said[0], one, weights, w, nothing(mind)) for w in (small, large)]
+    fresh = [Adapter(ADAPT, mind.encoder.id).adapt(said[0], one, w, nothing(mind)) for w in (small, large)]
+    again = [adapter.adapt(said[0], one, w, nothing(mind)) for w in (small, large)]
     for expected, found in zip(fresh, again, strict=True):
         assert np.array_equal(expected.weights, found.weights)
 
 
 def test_few_strangers_do(mind: Mind, adapter: Adapter, said: Matrix) -> None:
-    one, weights = np.zeros(3, np.int64), np.ones(3, np.float32)
+    one = np.ones((3, 1), np.float32)
     for many in (1, 50, 129):
-        heads = adapter.adapt(said[0], one, weights, mind.world.cohort[:many], nothing(mind))
+        heads = adapter.adapt(said[0], one, mind.world.cohort[:many], nothing(mind))
         assert np.isfinite(heads.weights).all()
 
 
 def test_room_counts_as_the_world_does(mind: Mind, adapter: Adapter, said: Matrix) -> None:
-    one, weights = np.zeros(3, np.int64), np.ones(3, np.float32)
+    one = np.ones((3, 1), np.float32)
     cohort = mind.world.cohort
-    together, apart = (
-        adapter.adapt(said[0], one, weights, *w) for w in ((cohort, nothing(mind)), np.split(cohort, [1700]))
-    )
+    together, apart = (adapter.adapt(said[0], one, *w) for w in ((cohort, nothing(mind)), np.split(cohort, [1700])))
     np.testing.assert_allclose(together.weights, apart.weights, atol=1e-5)
     np.testing.assert_allclose(together.bias, apart.bias, atol=1e-5)
 
@@ -110,5 +107,5 @@ def test_head_of_another_format_is_refused(mind: Mind, tmp_path: Path) -> None:
     about = {entry.key: entry.value for entry in model.metadata_props} | {"format": "99"}
     onnx.helper.set_model_props(model, about)
     onnx.save(model, tmp_path / "adapt.onnx")
-    with pytest.raises(ModelError, match=r"of format 99, this speakerd reads format 1"):
+    with pytest.raises(ModelError, match=r"of format 99, this speakerd reads format 2"):
         Adapter(tmp_path / "adapt.onnx", mind.encoder.id)

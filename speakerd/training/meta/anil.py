@@ -10,8 +10,7 @@ from speakerd.training.meta.start import prototypes
 def adapt(params: Params, task: Task, second_order: bool = True) -> list[Params]:
     """Heads from the first to the last, of a task whose vectors are of the learned space."""
     first = prototypes(params, task)
-    heads = descend(open_set_loss(params, task, first), first, params, second_order)
-    return [{part: first[part] + params["kept"] * (head[part] - first[part]) for part in head} for head in heads]
+    return descend(open_set_loss(params, task, first), first, params, second_order)
 
 
 def learn(params: Params, task: Task) -> list[Params]:

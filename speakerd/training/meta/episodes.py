@@ -24,6 +24,7 @@ SHOTS = (1, 2, 3, 3, 5, 5, 8, 10)
 TRIED = 8  # utterances of each command
 INSIDE, OUTSIDE = 1500, 700  # strangers of the inner loop, and of the outer
 EVERY = 20  # clips of a word among strangers: a word said by hundreds must not outweigh hundreds of words
+KNOWN = 3  # of a word that the encoder has learned
 UTTERANCES = 6  # that a class needs
 
 Rows = NDArray[np.int64]
@@ -140,7 +141,7 @@ class Episodes:
         )
 
     def _some_of_each(self) -> Rows:
-        """All talk, and of each held-out word, recorded often or once, a few utterances."""
+        """All talk, and of each word a few utterances."""
         cache = self.cache
         rows = [np.flatnonzero(cache.kind == TALK)]
         for own in self._rows.values():
@@ -149,6 +150,8 @@ class Episodes:
                 rows.append(self.draw.permutation(own)[: 2 * EVERY])
             elif kind == ONCE:
                 rows.append(own[:2])
+            else:  # a clump of them would stand for all that is said in their language
+                rows.append(self.draw.permutation(own)[:KNOWN])
         return np.concatenate(rows)
 
 

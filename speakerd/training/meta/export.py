@@ -18,7 +18,7 @@ from speakerd.recognition.head import FORMAT, HARDEST
 from speakerd.training.meta import anil
 from speakerd.training.meta.inner import Params, Task
 
-INPUTS = ["support", "owner", "weights", "classes", "others", "share", "near"]
+INPUTS = ["support", "member", "others", "share", "near"]
 OUTPUTS = ["w", "b"]
 
 
@@ -34,9 +34,7 @@ class _Unrolled(nn.Module):
 
         def adapted(*tensors: Tensor) -> tuple[Tensor, Tensor]:
             params = dict(zip(names, tensors, strict=False))
-            support, owner, weights, classes, others, share, near = tensors[len(names) :]
-            member = (owner[:, None] == classes[None]).float() * weights[:, None]
-            head = anil.adapt(params, Task(support, member, others, share, near))[-1]
+            head = anil.adapt(params, Task(*tensors[len(names) :]))[-1]
             return head["w"], head["b"]
 
         example = _example(int(params["metric"].shape[0]))
@@ -46,22 +44,19 @@ class _Unrolled(nn.Module):
         return [self.get_buffer(name) for name in self._names]
 
     def forward(
-        self, support: Tensor, owner: Tensor, weights: Tensor, classes: Tensor, others: Tensor, share: Tensor,
-        near: Tensor,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Support (n, d), owner (n,), weights (n,), classes (commands,) their numbers, others (m, d), share (m,) and
-        near (m, 2) to weights (commands, d) and bias (commands,)."""
-        head: tuple[Tensor, Tensor] = self.graph(*self._values(), support, owner, weights, classes, others, share, near)
+        self, support: Tensor, member: Tensor, others: Tensor, share: Tensor, near: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """A task to weights (heads, d) and bias (heads,)."""
+        head: tuple[Tensor, Tensor] = self.graph(*self._values(), support, member, others, share, near)
         return head
 
 
 def export(params: Params, encoder: str, path: Path) -> None:
     """Write adapt.onnx for the embeddings of ``encoder`` (its id)."""
-    n, commands, m = (torch.export.Dim(name, min=1, max=10_000) for name in ("n", "commands", "m"))
+    n, heads, m = (torch.export.Dim(name, min=1, max=10_000) for name in ("n", "heads", "m"))
     dimension = int(params["metric"].shape[0])
     dynamic = {
-        "support": {0: n}, "owner": {0: n}, "weights": {0: n}, "classes": {0: commands},
-        "others": {0: m}, "share": {0: m}, "near": {0: m},
+        "support": {0: n}, "member": {0: n, 1: heads}, "others": {0: m}, "share": {0: m}, "near": {0: m},
     }  # fmt: skip
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -90,6 +85,6 @@ def _example(dimension: int) -> tuple[Tensor, ...]:
         nn.functional.normalize(torch.randn(many, dimension, generator=draw), dim=1) for many in (11, HARDEST + 51)
     )
     return (
-        support, torch.arange(11) % 3, torch.ones(11), torch.arange(3), others, torch.ones(len(others)),
+        support, nn.functional.one_hot(torch.arange(11) % 3).float(), others, torch.ones(len(others)),
         torch.ones(len(others), 2),
     )  # fmt: skip

@@ -3,8 +3,8 @@
 A command's score is linear in a learned space, and beside it stands how far the utterance lies above the strangers
 nearest to it, counted in their deviations: ``s(u, c) = w_c . phi(u) + b_c + lean (w_c / |w_c| . phi(u) - m_u) / d_u``
 (adaptive normalisation as in Matejka et al. 2017). The head starts as the prototypes (start.py); each step lowers
-an open-set loss, in which every command stands against the world by itself and only a small term knows the others. What
-cannot be known from three examples (step sizes, temperatures, margins, how far to leave the start) is meta-learned.
+an open-set loss, in which every command stands against the world by itself. What cannot be known from three examples
+(step sizes, temperatures, margins, how far to leave the start) is meta-learned.
 """
 
 from collections.abc import Callable
@@ -44,17 +44,15 @@ Learn = Callable[[Params, Task], list[Params]]
 def first_params(dimension: int, steps: int = STEPS) -> Params:
     """Where meta-learning starts: prototypes, scores relative to strangers, small steps, the space as it is."""
     return {
-        "lean": torch.tensor(0.032),  # of a score, for each deviation above the strangers near the utterance
-        "typical": torch.tensor(0.032),  # the same of those near the prototype
-        "likelihood": torch.tensor(0.008),  # of a score, for each unit of log likelihood ratio
+        "lean": torch.tensor(0.05),  # of a score, for each deviation above the strangers near the utterance
+        "typical": torch.tensor(0.03),  # the same of those near the prototype
+        "likelihood": torch.tensor(0.0015),  # of a score, for each unit of log likelihood ratio
         "within": torch.tensor(0.5),  # the share of variance that lies within a command
-        "kept": torch.tensor(1.0),  # of what the steps change
         "scale": torch.tensor(2.5),  # log of the temperature of the losses
         "reach": torch.tensor(0.45),  # the score that examples should reach
         "limit": torch.tensor(0.15),  # the score that strangers should stay below
         "hardness": torch.tensor(2.5),  # log of how much the nearest strangers outweigh the others
         "balance": torch.tensor(0.0),  # log of the weight of strangers against examples
-        "naming": torch.tensor(-3.0),  # log of the weight of the naming term
         "trust": torch.tensor(0.0),  # log of the number of examples that is trusted by half
         "pull": torch.full((steps,), -2.0),  # the pull towards the start, before a sigmoid
         "step_w": torch.full((steps,), -3.5),  # log of the step sizes
@@ -95,8 +93,7 @@ def scores(head: Params, vectors: Tensor, near: Tensor) -> Tensor:
 
 def open_set_loss(params: Params, task: Task, first: Params) -> Loss:
     """The loss as a function of the head (``w``, ``b``): examples should reach one score, the strangers nearest to the
-    start of the head stay below another; a small term for the name. Summed over commands, each by as much as its
-    examples are trusted."""
+    start of the head stay below another. Summed over commands, each by as much as its examples are trusted."""
     scale = params["scale"].exp()
     near = strangers(params, task.support, task.others, task.share)
     weight = task.share.clamp(min=1e-30).log()
@@ -113,8 +110,7 @@ def open_set_loss(params: Params, task: Task, first: Params) -> Loss:
         against = (hard @ head["w"].unsqueeze(2)).squeeze(2) + head["b"][:, None] + hard_near[:, :, 1] * above
         hardest = torch.softmax(params["hardness"].exp() * against.detach() + hard_weight, dim=1)
         accepted = (trusted[:, None] * hardest * F.softplus(scale * (against - params["limit"]))).sum()
-        named = -(part * F.log_softmax(scale * own, dim=1)).sum()
-        return (missed + params["balance"].exp() * accepted + params["naming"].exp() * named) / scale
+        return (missed + params["balance"].exp() * accepted) / scale
 
     return loss
 

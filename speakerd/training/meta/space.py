@@ -13,7 +13,7 @@ from speakerd.errors import SpeakerdError
 from speakerd.recognition.head import Matrix
 from speakerd.training.meta.cache import HELD, SEEN, TALK, Cache
 
-FLOOR = 0.2  # of the mean variance, added to each direction
+FLOOR = 0.1  # of the mean variance, added to each direction
 ENOUGH = 5  # utterances of a word that show how it varies
 
 

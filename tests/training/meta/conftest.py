@@ -72,7 +72,6 @@ def params() -> Params:
         "metric": 0.02 * torch.randn(DIMENSION, DIMENSION, generator=draw),
         "step_w": torch.linspace(-2.5, -1.5, STEPS),
         "step_b": torch.linspace(-3.5, -2.5, STEPS),
-        "naming": torch.tensor(-2.5),
     }
 
 

@@ -44,7 +44,7 @@ def test_inner_slope_is_the_numerical_derivative(params: Params, part: str) -> N
     assert float((up - down) / (2 * step)) == pytest.approx(float((slope * along).sum()), rel=1e-6)
 
 
-@pytest.mark.parametrize("name", ["scale", "reach", "limit", "balance", "naming", "trust", "pull", "step_w", "step_b"])
+@pytest.mark.parametrize("name", ["scale", "reach", "limit", "balance", "trust", "pull", "step_w", "step_b"])
 def test_outer_slope_is_the_numerical_derivative(params: Params, name: str) -> None:
     """Through all steps of the inner loop, to second order."""
     # where the weights of the hardest do not depend on the head, nothing is taken for a constant
@@ -125,13 +125,6 @@ def test_nearness_is_of_the_nearest_and_of_nobody_to_himself() -> None:
     assert torch.allclose(among, apart, atol=1e-5)
 
 
-def test_only_a_part_of_what_the_steps_change_may_be_kept(params: Params) -> None:
-    one = task(params, 3, 3)
-    first, *_, last = anil.adapt(params, one)
-    for part, value in anil.adapt(params | {"kept": torch.tensor(0.4)}, one)[-1].items():
-        assert torch.allclose(value, 0.6 * first[part] + 0.4 * last[part], atol=1e-5)
-
-
 @pytest.mark.parametrize("ways", [1, 2, 100])
 def test_any_number_of_commands(params: Params, ways: int) -> None:
     one = task(params, ways, 3)
@@ -176,20 +169,11 @@ def test_examples_that_count_twice_are_examples_given_twice(params: Params) -> N
         assert torch.allclose(value, anil.adapt(params, twice)[-1][part], atol=1e-5)
 
 
-def test_one_more_command_hardly_moves_the_others(heard: Heard, params: Params) -> None:
-    """Only the naming term knows of other commands: without it they do not move at all, with it by less than a tenth
-    of what lies between a command and a stranger."""
-    episodes = heard.episodes()
-    episode = episodes(HELD, ways=5, shots=3)
+def test_one_more_command_leaves_the_others_as_they_are(heard: Heard, params: Params) -> None:
+    episode = heard.episodes()(HELD, ways=5, shots=3)
     everything = moved(episode.task, params["metric"], params)
     four = everything.member[:, :4]
     fewer = replace(everything, member=four[four.sum(dim=1) > 0], support=everything.support[four.sum(dim=1) > 0])
-    alone = params | {"naming": torch.tensor(-80.0)}
     off = strangers(params, everything.others, everything.others, everything.share, themselves=True)
-
-    def change(given: Params) -> float:
-        more, less = (scores(anil.adapt(given, one)[-1], everything.others, off)[:, :4] for one in (everything, fewer))
-        return float((more - less).abs().max())
-
-    assert change(alone) < 1e-5
-    assert change(params) < 0.03
+    more, less = (scores(anil.adapt(params, one)[-1], everything.others, off)[:, :4] for one in (everything, fewer))
+    assert torch.allclose(more, less, atol=1e-5)
