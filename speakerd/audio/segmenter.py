@@ -63,8 +63,8 @@ class Segmenter:
 
     OPEN_FRAMES, OPEN_OF = 3, 5  # so many speech frames of the last so many open the gate
     LOOK = 20  # frames in which the spectrum must be seen to change; the gate may open so much later than speech begins
-    # By how much: of 300 words 10 dB above noise 99 % reach it, of rain, wind, trains and running water nearly nothing.
-    LIVELY = 0.65
+    # By how much: all words reach it, in noise as loud as they are 98 %; of rain, wind, trains and running water nearly nothing.
+    LIVELY = 0.5
     AFTER = int(0.2 * SAMPLE_RATE)  # audio kept after the end: what the last sound says arrives late
 
     def __init__(self, gate: Gate | None = None) -> None:
