@@ -79,7 +79,7 @@ def test_first_order_leaves_out_what_the_second_order_knows(params: Params) -> N
 
 
 def test_no_step_is_the_prototype_classifier(heard: Heard) -> None:
-    """Half of it as in recognisers of speakers: above the nearest strangers, in their deviations, seen from both."""
+    """As in recognisers of speakers: above the nearest strangers, in their deviations, seen from both."""
     params = first_params(DIMENSION) | {"likelihood": torch.tensor(0.0)}
     episode = heard.episodes()(HELD, ways=4, shots=3)
     one = moved(episode.task, params["metric"], params)
@@ -89,9 +89,9 @@ def test_no_step_is_the_prototype_classifier(heard: Heard) -> None:
     for i, utterance in enumerate(tried):
         for j, prototype in enumerate(matrix):
             expected = 0.0
-            for one_of_both in (utterance, prototype):
+            for name, one_of_both in (("lean", utterance), ("typical", prototype)):
                 nearest = np.sort(others @ one_of_both)[-NEAREST:]
-                expected += 0.032 * float(utterance @ prototype - nearest.mean()) / float(nearest.std())
+                expected += float(params[name]) * float(utterance @ prototype - nearest.mean()) / float(nearest.std())
             assert float(found[i, j]) == pytest.approx(expected, abs=5e-3)
 
 
@@ -109,7 +109,8 @@ def test_the_likelihood_of_the_start_is_that_of_normal_distributions(heard: Hear
         variance = 0.5 + (1 - gain) * 0.5
         of_command = -0.5 * (np.square(tried - gain * mean).sum(axis=1) / variance + DIMENSION * np.log(variance))
         of_world = -0.5 * np.square(tried).sum(axis=1)
-        np.testing.assert_allclose(found[:, j].numpy(), 0.008 * (of_command - of_world), atol=2e-3)
+        worth = float(params["likelihood"])
+        np.testing.assert_allclose(found[:, j].numpy(), worth * (of_command - of_world), atol=2e-3)
 
 
 def test_nearness_is_of_the_nearest_and_of_nobody_to_himself() -> None:
