@@ -63,7 +63,7 @@ class Segmenter:
 
     OPEN_FRAMES, OPEN_OF = 3, 5  # so many speech frames of the last so many open the gate
     LOOK = 20  # frames in which the spectrum must be seen to change; the gate may open so much later than speech begins
-    # By how much: all words reach it, in noise as loud as they are 98 %; of rain, wind, trains and running water nearly nothing.
+    # By how much: all words reach it, 98 % in noise as loud as they are; of rain and machines little does.
     LIVELY = 0.5
     AFTER = int(0.2 * SAMPLE_RATE)  # audio kept after the end: what the last sound says arrives late
 
