@@ -208,7 +208,7 @@ def test_a_client_gets_all_that_it_needs_to_recognise_by_itself(service: Service
         assert here.heads.to_bytes() == there.heads.to_bytes()
         np.testing.assert_array_equal(here.heads.weights, there.heads.weights)
         np.testing.assert_array_equal(here.heads.bias, there.heads.bias)
-    assert household.knowledge.commands[0].speakers == ("Ada", "Bob", None)
+    assert household.knowledge.commands[0].speakers == ("Ada", "Ada", "Bob", None, None, None), "a head an example"
 
 
 def test_status_is_what_the_daemon_says_of_itself(service: Service) -> None:

@@ -44,19 +44,19 @@ Learn = Callable[[Params, Task], list[Params]]
 def first_params(dimension: int, steps: int = STEPS) -> Params:
     """Where meta-learning starts: prototypes, scores relative to strangers, small steps, the space as it is."""
     return {
-        "lean": torch.tensor(0.05),  # of a score, for each deviation above the strangers near the utterance
-        "typical": torch.tensor(0.03),  # the same of those near the prototype
-        "likelihood": torch.tensor(0.0015),  # of a score, for each unit of log likelihood ratio
+        "lean": torch.tensor(0.0875),  # of a score, for each deviation above the strangers near the utterance
+        "typical": torch.tensor(0.0525),  # the same of those near the prototype
+        "likelihood": torch.tensor(0.0026),  # of a score, for each unit of log likelihood ratio
         "within": torch.tensor(0.5),  # the share of variance that lies within a command
-        "scale": torch.tensor(2.5),  # log of the temperature of the losses
-        "reach": torch.tensor(0.45),  # the score that examples should reach
-        "limit": torch.tensor(0.15),  # the score that strangers should stay below
-        "hardness": torch.tensor(2.5),  # log of how much the nearest strangers outweigh the others
+        "scale": torch.tensor(2.0),  # log of the temperature of the losses
+        "reach": torch.tensor(0.8),  # the score that examples should reach
+        "limit": torch.tensor(0.25),  # the score that strangers should stay below
+        "hardness": torch.tensor(2.0),  # log of how much the nearest strangers outweigh the others
         "balance": torch.tensor(0.0),  # log of the weight of strangers against examples
         "trust": torch.tensor(0.0),  # log of the number of examples that is trusted by half
         "pull": torch.full((steps,), -2.0),  # the pull towards the start, before a sigmoid
-        "step_w": torch.full((steps,), -3.5),  # log of the step sizes
-        "step_b": torch.full((steps,), -6.0),
+        "step_w": torch.full((steps,), -3.0),  # log of the step sizes
+        "step_b": torch.full((steps,), -5.5),
         "step_metric": torch.full((steps,), -6.0),
         "metric": torch.zeros(dimension, dimension),
     }
