@@ -18,7 +18,7 @@ from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.world import World
 from speakerd.store.knowledge import Command, Heads
 
-# What was wrongly taken for a command is brought down to what few strangers score, in rounds since one such step undoes a
+# What was wrongly taken for a command is brought down to what few strangers score, in rounds since one step undoes a
 # little of another; where less than a share of it lies beside the command's examples, it cannot be told from them.
 LOWERED, ROUNDS, INSEPARABLE = 0.5, 3, 0.1
 VARIANT = 0.1  # how much a variant of an example counts, where the example itself counts 1 (learning/enlarge.py)

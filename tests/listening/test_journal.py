@@ -69,7 +69,7 @@ def test_what_the_spotter_hears_is_taken_down_with_all_it_rests_on(mind: Mind, t
     sound = journal.sound(lamp.id)
     assert sound is not None
     again = mind.encoder.embed(sound)  # one can learn from it: it is heard as it was then
-    assert float(again @ lamp.evidence.embedding) > 0.95
+    assert float(again @ lamp.evidence.embedding) > 0.9
     assert lamp.rule.startswith("accepted: ")
 
 
