@@ -70,7 +70,7 @@ class Daemon:
         self._stopping = self._reloading = False
         self._over = threading.Event()
         self._unmet: set[str] = set()
-        self._journal = Journal(self._mind.world.genuine[-1].deviation)
+        self._journal = Journal(self._mind.world.spread)
         self._room = Room(self._household, self._journal)
         self._service = Service(
             self._household, lambda: self._loop.tap(), self.config.enrolment.takes, self._switches, self._journal,

@@ -149,7 +149,7 @@ class _Life:
         self._mind, self._config, self._household, self._person = mind, config, household, person
         self._draw = np.random.default_rng(seed)
         self._now = 1.75e9
-        self._journal = Journal(mind.world.genuine[-1].deviation, lambda: self._now)
+        self._journal = Journal(mind.world.spread, lambda: self._now)
         self._growth = Growth(household, self._journal, lambda: self._now)
         for word, paths in person.taught.items():
             household.enroll(word, [judge_recording(path.name, read_audio(path), config.gate) for path in paths])

@@ -137,7 +137,7 @@ def promise(
     genuine = expected_scores(world, own, examples)
     kept, limit = impostors.threshold(share / alike), genuine.inv_cdf(min(highest_frr, ALL_BUT))
     threshold = max(floor, min(kept, limit))
-    near = threshold - world.genuine[-1].deviation
+    near = threshold - world.spread
     likeness, rate = Likeness.of(heard, impostors, near), impostors.rate(threshold)
     low, high = likeness.between(impostors.doubt(threshold, near))
     return Promise(

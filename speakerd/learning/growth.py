@@ -95,7 +95,7 @@ class Growth:
     def _is_sure(self, heard: Heard) -> bool:
         """Accepted, and nobody said anything about it; also loud enough above the room."""
         detection, evidence = heard.detection, heard.evidence
-        deviation = self._household.world.genuine[-1].deviation
+        deviation = self._household.world.spread
         other = evidence.next_after(detection.command)
         return (
             detection.accepted

@@ -37,7 +37,7 @@ class Room:
 
     def __init__(self, household: Household, journal: Journal, clock: Callable[[], float] = time.time) -> None:
         self._household, self._derivation = household, household.derivation
-        self._deviation = household.world.genuine[-1].deviation
+        self._deviation = household.world.spread
         self._journal, self._clock = journal, clock
         self._lock, self._counting = threading.Lock(), threading.Lock()
         self._talk = 0.0  # seconds since the last look

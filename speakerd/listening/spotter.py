@@ -33,7 +33,7 @@ class _Known:
         self._encoder, self._world, self._commands = encoder, world, commands
         self._matcher = Matcher(world, commands)
         self._fits = np.array([fitting(encoder, command.seconds) for command in commands]).T  # (lengths, commands)
-        self._near = NEAR * world.genuine[-1].deviation
+        self._near = NEAR * world.spread
         self.wanted = np.flatnonzero(self._fits.any(axis=1)).tolist() if commands else []
         self._thresholds = np.array([command.threshold for command in commands], np.float32)
         keys = [name_key(command.name) for command in commands]

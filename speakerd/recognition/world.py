@@ -21,6 +21,7 @@ from speakerd.recognition.lengths import Fits
 from speakerd.store.knowledge import Heads
 
 AT_ONCE = 256  # vectors that are compared with the cohort together: all impostors would take 32 MB for a moment
+USUAL = 3  # examples that a command is taught from
 FEW = 100  # impostors, by which no threshold can be set
 
 
@@ -101,6 +102,12 @@ class World:
     def place(self, embeddings: Matrix | Embedding) -> Matrix:
         """Embeddings (..., dimension) of the encoder to unit vectors of the space that scores live in."""
         return unit(np.asarray((embeddings - self.mean) @ self.matrix, np.float32))
+
+    @property
+    def spread(self) -> float:
+        """The deviation of what a command's own utterances score, when it was taught from three examples, as most are.
+        There must be ``genuine``."""
+        return self.genuine[min(USUAL, len(self.genuine)) - 1].deviation
 
     @cached_property
     def id(self) -> str:
