@@ -50,8 +50,8 @@ def test_an_encoder_of_another_make_teaches_and_recognises(foreign: Config, tmp_
     household = mind.household(tmp_path / "state", foreign)
     for name, takes in TAKES.items():
         household.enroll(name, takes)
-    for command in household.knowledge.commands:
-        assert command.heads.to_bytes() == heads(mind, command.name).to_bytes()
+    for command in household.knowledge.commands:  # which may have been told apart from each other, by a little
+        assert np.abs(command.heads.weights - heads(mind, command.name).weights).max() < 0.05
     matcher = Matcher(mind.world, household.knowledge.commands)
     match = matcher.match(mind.encoder.embed(TAKES[LAMP][0].utterance or pytest.fail()))
     assert match is not None and match.command == LAMP

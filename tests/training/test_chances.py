@@ -19,7 +19,7 @@ def test_windows_are_those_that_the_spotter_looks_at(mind: Mind) -> None:
     assert np.linalg.norm(heard.vectors.astype(float), axis=1) == pytest.approx(1, abs=1e-2)
     for length in set(heard.lengths):  # one a hop; what lies between two pauses may be as long, too
         steps = np.diff(heard.ends[heard.lengths == length])
-        assert set(steps.round(3)) <= {0.0, 0.08} and (steps > 0).mean() > 0.6
+        assert not len(steps) or (set(steps.round(3)) <= {0.0, 0.08} and (steps > 0).mean() > 0.6)
     some = windows(mind.encoder, said(1, CLIPS[LAMP][0], 1), np.arange(20) == 0)
     assert set(some.lengths) <= {0}
 
