@@ -20,7 +20,7 @@ from speakerd.store.knowledge import Command, Heads
 
 # What was wrongly taken for a command is brought down to what few strangers score, in rounds since one step undoes a
 # little of another; where less than a share of it lies beside the command's examples, it cannot be told from them.
-LOWERED, ROUNDS, INSEPARABLE = 0.5, 3, 0.1
+LOWERED, ROUNDS, INSEPARABLE = 0.65, 3, 0.1
 VARIANT = 0.1  # how much a variant of an example counts, where the example itself counts 1 (learning/enlarge.py)
 LEADS = 0.2  # the share of a head that its own example has; all examples have equal parts in the rest
 
