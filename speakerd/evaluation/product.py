@@ -46,7 +46,6 @@ def taught(world: World, support: Vectors, owners: Owners, budget: Listening, fi
         own = own_scores(world, examples, nobody)
         promises.append(promise(world, head, own, len(examples), fits(seconds), share, budget.highest_frr))
         heads.append(head)
-    together = Heads(np.concatenate([head.weights for head in heads]), np.concatenate([head.bias for head in heads]))
     first = np.cumsum([0, *(len(head.bias) for head in heads[:-1])])
     thresholds = np.array([kept.threshold for kept in promises])
-    return Taught(together, first, thresholds, float(np.mean([kept.expected_frr for kept in promises])))
+    return Taught(Heads.joined(heads), first, thresholds, float(np.mean([kept.expected_frr for kept in promises])))

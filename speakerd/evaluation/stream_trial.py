@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
+from speakerd.audio.features import SAMPLE_RATE
 from speakerd.audio.files import read_audio
 from speakerd.audio.segmenter import frames_of
 from speakerd.config import Config
@@ -20,10 +21,11 @@ from speakerd.learning.household import EnrolmentError, Household
 from speakerd.learning.takes import judge_recording
 from speakerd.listening.loop import Loop
 from speakerd.listening.spotter import Spotter
+from speakerd.recognition.encoder import FRAME
 
 log = logging.getLogger(__name__)
 
-HOP = 0.08  # seconds that a peak must be over to be known as one (listening/windows.py)
+HOP = FRAME / SAMPLE_RATE  # seconds that a peak must be over to be known as one
 BUDGETS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)  # false accepts per hour of talk, of the whole speaker
 
 

@@ -16,7 +16,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from speakerd.recognition.head import Matrix, scores
+from speakerd.recognition.head import Matrix
 from speakerd.recognition.lengths import Fits
 from speakerd.recognition.scoring import learned
 from speakerd.recognition.world import World
@@ -114,13 +114,13 @@ def own_scores(
         rest = [j for j in range(len(examples)) if j != i]
         heads, _ = learned(world, [examples[j] for j in rest], [speakers[j] for j in rest], against, wrong)
         left = examples[i][:1]
-        found.append(scores(heads, left, world.strangers(left)).max())
+        found.append(world.highest(heads, left)[0])
     return np.array(found, np.float32)
 
 
 def expected_scores(world: World, own: Scores, examples: int) -> NormalDist:
     """The distribution of scores that the command's next utterances will have."""
-    general = world.genuine[min(examples, len(world.genuine)) - 1]
+    general = world.usual(examples)
     if len(own) == 0:
         return NormalDist(general.mean, general.deviation)
     return NormalDist(general.base + general.slope * float(own.mean()), general.residual)

@@ -25,7 +25,7 @@ from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.lengths import fitting
 from speakerd.recognition.scoring import learned
-from speakerd.recognition.world import Genuine, World
+from speakerd.recognition.world import World
 from speakerd.store.knowledge import NOTHING, Command, Example, Heads, Overheard
 from speakerd.store.store import Store
 
@@ -82,15 +82,11 @@ class Derivation:
             commands[i].name for one, of in zip(commands, near, strict=True) if one.name == command.name for i in of
         ]
 
-    def usual(self, examples: int) -> Genuine:
-        """How utterances of commands with as many examples score."""
-        return self._world.genuine[min(examples, len(self._world.genuine)) - 1]
-
     def agreement(self, command: Command, vector: Matrix) -> float:
         """How an utterance (1, dimension) scores by what is learned from a command's examples, against what its
         utterances are expected to score, in deviations."""
         found, placed = self._learned(command, (), ()), self._world.place(vector)
-        score = float(scores(found.heads, placed, self._world.strangers(placed)).max())
+        score = float(self._world.highest(found.heads, placed)[0])
         return (score - found.expected) / self._deviation(command)
 
     def likeness(self, one: Matrix, others: Sequence[Matrix]) -> float:
@@ -98,15 +94,14 @@ class Derivation:
         in deviations of it."""
         heads, _ = learned(self._world, [self._world.place(other) for other in others], [None] * len(others))
         placed = self._world.place(one[:1])
-        score = float(scores(heads, placed, self._world.strangers(placed)).max())
-        usual = self.usual(len(others))
+        score = float(self._world.highest(heads, placed)[0])
+        usual = self._world.usual(len(others))
         return (score - usual.mean) / usual.deviation
 
     def missed(self, command: Command, new: Sequence[Example] = ()) -> int:
         """How many of its own examples would not be accepted."""
         vectors = np.stack([rows[0] for rows in self._placed(command.examples, new)[0]])
-        reached = scores(command.heads, vectors, self._world.strangers(vectors)).max(axis=1)
-        return int((reached < command.threshold).sum())
+        return int((self._world.highest(command.heads, vectors) < command.threshold).sum())
 
     def overheard(self, command: Command) -> Overheard:
         """What was heard of a command and not acted upon, in the last days."""
@@ -156,8 +151,7 @@ class Derivation:
         wrong = self._rows(command.negatives, new)
         if not len(wrong):
             return -np.inf
-        highest = float(scores(heads, wrong, self._world.strangers(wrong)).max())
-        return highest + CLEAR * self._deviation(command)
+        return float(self._world.highest(heads, wrong).max()) + CLEAR * self._deviation(command)
 
     def _learned(self, command: Command, rivals: Members, new: Sequence[Example]) -> _Learned:
         """Of stored examples it is remembered: every change of one command asks it of all, and it is most of the
@@ -182,7 +176,7 @@ class Derivation:
         return found
 
     def _deviation(self, command: Command) -> float:
-        return self.usual(len(command.examples)).deviation
+        return self._world.usual(len(command.examples)).deviation
 
     def _neighbours(self, commands: Sequence[Command], alone: Sequence[_Learned]) -> list[list[int]]:
         """For each command the places of those that sound like it: of either, utterances are expected to score little

@@ -42,7 +42,7 @@ def learned(
         of = [[e for e, speaker in zip(examples, speakers, strict=True) if speaker == name] for name in people]
     whose = [person for person, some in zip(people, of, strict=True) for _ in some]
     heads = [_adapted(world, some, against) for some in of]
-    found = Heads(np.concatenate([h.weights for h in heads]), np.concatenate([h.bias for h in heads]))
+    found = Heads.joined(heads)
     if wrong is not None and len(wrong):
         found = _corrected(world, found, np.stack([example[0] for example in examples]), wrong)
     return found, tuple(whose)
@@ -84,7 +84,7 @@ class Matcher:
         if not commands:
             return
         heads = [command.heads for command in commands]
-        self._heads = Heads(np.concatenate([h.weights for h in heads]), np.concatenate([h.bias for h in heads]))
+        self._heads = Heads.joined(heads)
         self._many = np.array([len(h.bias) for h in heads])
         self._first = np.cumsum(self._many) - self._many
         self._speakers = [speaker for command in commands for speaker in command.speakers]

@@ -103,11 +103,20 @@ class World:
         """Embeddings (..., dimension) of the encoder to unit vectors of the space that scores live in."""
         return unit(np.asarray((embeddings - self.mean) @ self.matrix, np.float32))
 
+    def usual(self, examples: int) -> Genuine:
+        """How utterances of commands with so many examples score. There must be ``genuine``."""
+        return self.genuine[min(examples, len(self.genuine)) - 1]
+
     @property
     def spread(self) -> float:
         """The deviation of what a command's own utterances score, when it was taught from three examples, as most are.
         There must be ``genuine``."""
-        return self.genuine[min(USUAL, len(self.genuine)) - 1].deviation
+        return self.usual(USUAL).deviation
+
+    def highest(self, heads: Heads, placed: Matrix) -> NDArray[np.float32]:
+        """What vectors (n, dimension) of the space score as the command that all ``heads`` are of, (n,)."""
+        found: NDArray[np.float32] = scores(heads, placed, self.strangers(placed)).max(axis=1)
+        return found
 
     @cached_property
     def id(self) -> str:

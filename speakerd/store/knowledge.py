@@ -1,5 +1,6 @@
 """What is known at one time: an immutable picture that the listening loop, ``score`` and the client share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from unicodedata import category, normalize
 
@@ -77,6 +78,11 @@ class Heads:
 
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
+
+    @classmethod
+    def joined(cls, parts: Sequence["Heads"]) -> "Heads":
+        """Those of all parts, one after another."""
+        return cls(np.concatenate([part.weights for part in parts]), np.concatenate([part.bias for part in parts]))
 
     def to_bytes(self) -> bytes:
         """float32, little-endian: each head's weights and its bias."""
