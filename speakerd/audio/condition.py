@@ -7,7 +7,7 @@ from enum import Enum
 
 import numpy as np
 
-from speakerd.audio.segmenter import FRAME, Room, decibels
+from speakerd.audio.segmenter import FRAME, Room, Segmenter, decibels
 from speakerd.audio.sources import Source
 from speakerd.events import Samples, Waiting
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 EVERY = 5  # frames between two looks, 100 ms: speech lasts longer
 PER_SECOND = 16000 / FRAME / EVERY
-LOUD = Room.QUIETEST + Room.MARGIN  # dBFS; what is softer never opens the gate
+LOUD = Room.QUIETEST + Segmenter.SOUND  # dBFS; what is softer never opens the gate
 SILENT_AFTER = 10.0  # seconds
 QUIET_AFTER = 600.0  # seconds from the beginning; where it has been loud once, a night must have passed
 QUIET_LATER = 86400.0

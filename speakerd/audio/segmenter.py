@@ -1,26 +1,28 @@
 """The gate: finds utterances in 20 ms frames. Enrolment, scoring and the spotter all cut speech with this one.
 
-webrtcvad tells noise from silence better than speech from noise, so a frame counts as speech only if it also stands out
-from a running estimate of the room's own level; and several such frames open the gate only where the spectrum changes
-its shape as it does in speech. That way a fan, rain or an engine hardly opens it, and does not hold it open. The last
-is looked at only where the gate would open without it, so that silence costs no more.
+webrtcvad tells noise from silence better than speech from noise, so a frame counts only if it also stands out from a
+running estimate of the room's own level; and several such frames open the gate only where the last 0.4 s sound like a
+voice (voice.py). That is looked at only where the gate would open without it, so that silence costs no more. A little
+above the room is enough to open the gate and to hold it; what was spoken is cut where it stands out clearly, so that
+the noise around a word is no part of it.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from math import log10
 
 import numpy as np
 import webrtcvad
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.audio.liveliness import liveliness
+from speakerd.audio.voice import Voice, shipped
 from speakerd.config.settings import Gate
 from speakerd.events import Samples, Utterance
 
 FRAME = 320  # samples, 20 ms
 MEAN = np.full(FRAME, 1 / FRAME, np.float32)
+LOOK = 20  # frames in which a voice must be heard; the gate may open so much later than speech begins
+ASK = 3  # every so many frames it is asked for
 SHORTEST, LONGEST = 0.2, 4.0  # seconds that a command can last; what is longer is talk, what is shorter a noise
 
 
@@ -34,7 +36,6 @@ class Room:
     half. Talk has pauses in such a time and steady noise has none, however suddenly it begins (minimum statistics:
     Martin, Spectral subtraction based on minimum statistics, 1994)."""
 
-    MARGIN = 6.0
     QUIETEST = -72.0
     LOUDEST_START = -45.0  # a recording that begins in the middle of a word must not take the word for the room
     BLOCK, BLOCKS = 15, 5  # frames in each of the runs whose minima are remembered, and how many
@@ -45,7 +46,8 @@ class Room:
         self._lowest = deque([self.LOUDEST_START] * self.BLOCKS, self.BLOCKS)  # the last of them is in the making
         self._frames = 0
 
-    def stands_out(self, level: float) -> bool:
+    def above(self, level: float) -> float:
+        """How far a frame of that level is above the room, in dB; the room hears it, too."""
         self._recent.append(level)
         smooth = sum(self._recent) / len(self._recent)
         self._frames += 1
@@ -55,31 +57,37 @@ class Room:
         elif smooth < self._lowest[-1]:
             self._lowest[-1] = smooth
             self.level = max(self.QUIETEST, min(self.level, smooth))
-        return level > self.level + self.MARGIN
+        return level - self.level
 
 
 class Segmenter:
     """Push frames, get an :class:`Utterance` whenever one has ended."""
 
-    OPEN_FRAMES, OPEN_OF = 3, 5  # so many speech frames of the last so many open the gate
-    LOOK = 20  # frames in which the spectrum must be seen to change; the gate may open so much later than speech begins
-    # By how much: all words reach it, 98 % in noise as loud as they are; of rain and machines little does.
-    LIVELY = 0.5
+    OPEN_FRAMES, OPEN_OF = 3, 5  # so many of the last so many frames open the gate
+    SOUND, SPEECH = (
+        3.0,
+        6.0,
+    )  # dB above the room, from which on a frame opens the gate or holds it, and counts as speech
+    HELD = 2  # times the pause that ends an utterance, for which mere sound holds the gate open
     AFTER = int(0.2 * SAMPLE_RATE)  # audio kept after the end: what the last sound says arrives late
 
-    def __init__(self, gate: Gate | None = None) -> None:
+    def __init__(self, gate: Gate | None = None, voice: Voice | None = None, every: int = ASK) -> None:
+        """``voice`` None is the one that came along."""
         gate = gate or Gate()
+        self._voice, self._every = voice or shipped(), every
         self._vad = webrtcvad.Vad(gate.aggressiveness)
         self._hangover = max(1, gate.hangover_ms // 20)
         self._preroll = max(1, gate.preroll_ms // 20)
         self.room = Room()
         self.level = -100.0
-        self._before: deque[Samples] = deque(maxlen=self._preroll + self.LOOK + 1)
-        self._votes: deque[bool] = deque(maxlen=self.LOOK)
+        self._before: deque[Samples] = deque(maxlen=self._preroll + LOOK + 1)
+        self._votes: deque[bool] = deque(maxlen=LOOK)  # which of the last frames were speech
+        self._sounds: deque[bool] = deque(maxlen=self.OPEN_OF)  # and which were sound
         self._frames: list[Samples] = []  # of the open utterance, from its pre-roll on
         self._begin = self._last = 0  # in frames of self._frames: first speech, end of the last speech
+        self._held = 0  # the same: end of the last sound
         self._total = 0  # frames of the open utterance, also those that are no longer kept
-        self._count = 0  # frames since the stream began
+        self.count = 0  # frames since the stream began
         self.open = False
 
     @property
@@ -94,28 +102,34 @@ class Segmenter:
 
     @property
     def pause(self) -> int:
-        """Frames since the last that was speech, while an utterance is open."""
-        return self._total - self._last
+        """Frames since the last that was speech, while an utterance is open; none before the first."""
+        return self._total - self._last if self._last > self._begin else 0
 
     def push(self, frame: Samples) -> Utterance | None:
         """Take the next frame, (320,)."""
-        self._count += 1
+        self.count += 1
         self.level = decibels(frame - frame @ MEAN)  # a cheap sound card's constant offset is no sound
         pcm = (np.minimum(np.maximum(frame, -1), 1) * 32767).astype(np.int16).tobytes()  # np.clip takes twice as long
-        speech = self._vad.is_speech(pcm, SAMPLE_RATE)
-        speech = self.room.stands_out(self.level) and speech
+        voice, above = self._vad.is_speech(pcm, SAMPLE_RATE), self.room.above(self.level)
+        sound, speech = voice and above > self.SOUND, voice and above > self.SPEECH
         self._before.append(frame)
         if not self.open:
             self._votes.append(speech)
-            if sum(islice(reversed(self._votes), self.OPEN_OF)) >= self.OPEN_FRAMES and self._lively():
+            self._sounds.append(sound)
+            if sum(self._sounds) >= self.OPEN_FRAMES and self._voiced():
                 self._opened()
             return None
         self._total += 1
         if self._total <= LONGEST * 50 + self._preroll + self._hangover:
             self._frames.append(frame)
+        if sound:
+            self._held = self._total
         if speech:
+            if self._last == self._begin:
+                self._begin = self._total - 1
             self._last = self._total
-        return self._closed() if self._total - self._last >= self._hangover else None
+        over = self._total - self._held >= self._hangover or self._total - self._last >= self.HELD * self._hangover
+        return self._closed() if over else None
 
     def flush(self) -> Utterance | None:
         """The stream is over: end the open utterance, if any."""
@@ -126,17 +140,20 @@ class Segmenter:
         self._close()
         self._before.clear()
 
-    def _lively(self) -> bool:
-        recent = np.concatenate(list(self._before)[-self.LOOK - 1 :])
-        return len(recent) >= self.LOOK // 2 * FRAME and liveliness(recent, FRAME, len(recent)) > self.LIVELY
+    def _voiced(self) -> bool:
+        if self.count % self._every:
+            return False
+        recent = list(self._before)[-LOOK:]
+        return len(recent) >= LOOK // 2 and self._voice.score(np.concatenate(recent)) > 0
 
     def _opened(self) -> None:
         self.open = True
         spoken = self._since()
         self._frames = list(self._before)[-self._preroll - spoken :]
-        self._total = self._last = len(self._frames)
+        self._total = self._last = self._held = len(self._frames)
         self._begin = len(self._frames) - spoken
         self._votes.clear()
+        self._sounds.clear()
 
     def _since(self) -> int:
         """How many frames it is since speech began, of which there is some in every few."""
@@ -148,22 +165,25 @@ class Segmenter:
                 break
         return since
 
-    def _closed(self) -> Utterance:
+    def _closed(self) -> Utterance | None:
+        """The utterance that ends here; None, if nothing stood out clearly."""
         after = -(-self.AFTER // FRAME)
+        begin, last = self._begin, self._last
         utterance = Utterance(
-            samples=np.concatenate(self._frames[: self._last + after]),
-            begin=self._begin * FRAME,
-            end=self._last * FRAME,
-            start=(self._count - self._total + self._begin) * FRAME / SAMPLE_RATE,
-            decided=self._count * FRAME / SAMPLE_RATE,
+            samples=np.concatenate(self._frames[: last + after]),
+            begin=begin * FRAME,
+            end=last * FRAME,
+            start=(self.count - self._total + begin) * FRAME / SAMPLE_RATE,
+            decided=self.count * FRAME / SAMPLE_RATE,
         )
         self._close()
-        return utterance
+        return utterance if last > begin else None
 
     def _close(self) -> None:
         self.open = False
         self._frames = []
         self._votes.clear()
+        self._sounds.clear()
 
 
 def frames_of(samples: Samples) -> Iterator[Samples]:

@@ -60,7 +60,7 @@ class Gate(Struct, frozen=True, forbid_unknown_fields=True):
             description="How much sound from before the speech was noticed belongs to it, in milliseconds: soft first "
             "consonants.",
         ),
-    ] = 420
+    ] = 600
 
 
 class Requirement(Struct, frozen=True, forbid_unknown_fields=True):

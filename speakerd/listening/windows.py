@@ -48,14 +48,13 @@ class Ear:
     def push(self, frame: Samples, wanted: Sequence[int], soon: bool = False) -> list[Hop]:
         """Take the next frame; of each hop that it completes, the windows of the ``wanted`` lengths (their places) that
         end there. They come a few hops at a time, or each as ``soon`` as it is complete."""
-        ended = self.segmenter.push(frame) is not None
+        self.segmenter.push(frame)
         self.frames += 1
-        if ended:
+        if not self.segmenter.open:
             return self._closed(wanted)
         if self._opening is None:
-            if self.segmenter.open:
-                heard = self.segmenter.heard
-                self._opening = _Opening(self._encoder, heard, self.frames - len(heard))
+            heard = self.segmenter.heard
+            self._opening = _Opening(self._encoder, heard, self.frames - len(heard))
             return []
         pause = self.segmenter.pause
         if pause == ENDED:

@@ -17,7 +17,6 @@ from speakerd.store.knowledge import Heads
 FORMAT = "2"
 NEAREST = 100  # strangers that a score is taken relative to
 AT_ONCE = 256  # vectors that are compared with others together: a world with itself would take 16 MB for a moment
-AGAINST = 20.0  # strangers that each utterance which must not be taken for a command counts as
 HARDEST = 128  # strangers nearest to a command, that its loss hears of; with fewer, they are filled up with nothing
 
 Matrix = NDArray[np.float32]
@@ -47,19 +46,11 @@ class Adapter:
         self._lean = np.float32(about["lean"])
         self._world: tuple[Matrix, Matrix] | None = None  # how near its vectors are to each other
 
-    def adapt(
-        self, support: Matrix, member: Matrix, world: Matrix, room: Matrix, against: Matrix | None = None
-    ) -> Heads:
+    def adapt(self, support: Matrix, member: Matrix, world: Matrix, room: Matrix) -> Heads:
         """Heads from examples (n, dimension) in the world's space and how much each counts for each head (n, heads),
-        against the world (m, dimension) and what was heard in this room (r, dimension). ``against`` (a, dimension) is
-        what above all must not be taken for them; strangers are not sought among it."""
+        against the world (m, dimension) and what was heard in this room (r, dimension)."""
         others = np.concatenate([world, room])
         near = self._among(others) if len(room) else self._among_world(world)
-        share = np.ones(len(others), np.float32)
-        if against is not None and len(against):
-            near = np.concatenate([near, self.strangers(against, world)])
-            others = np.concatenate([others, against])
-            share = np.concatenate([share, np.full(len(against), AGAINST, np.float32)])
         lacking = max(0, HARDEST - len(others))
         w, b = self._session.run(
             None,
@@ -67,7 +58,7 @@ class Adapter:
                 "support": support,
                 "member": np.asarray(member, np.float32),
                 "others": np.pad(others, ((0, lacking), (0, 0))),
-                "share": np.pad(share, (0, lacking)),
+                "share": np.pad(np.ones(len(near), np.float32), (0, lacking)),
                 "near": np.pad(near, ((0, lacking), (0, 0))),
             },
         )

@@ -18,9 +18,10 @@ from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.world import World
 from speakerd.store.knowledge import Command, Heads
 
-# What was wrongly taken for a command is brought down to what few strangers score, in rounds since one step undoes a
-# little of another; where less than a share of it lies beside the command's examples, it cannot be told from them.
-LOWERED, ROUNDS, INSEPARABLE = 0.65, 3, 0.1
+# What was wrongly taken for a command is brought down to what few strangers score, and the examples of one that sounds
+# alike to less, since the next ones will score more; in rounds, since one step undoes a little of another. Where less
+# than a share of it lies beside the command's examples, it cannot be told from them.
+LOWERED, RIVAL, ROUNDS, INSEPARABLE = 0.65, 0.3, 3, 0.1
 VARIANT = 0.1  # how much a variant of an example counts, where the example itself counts 1 (learning/enlarge.py)
 LEADS = 0.2  # the share of a head that its own example has; all examples have equal parts in the rest
 
@@ -32,8 +33,6 @@ def learned(
     """Heads of one command from its examples, (1 + variants, dimension) each, in the world's space: the example itself
     and what it was enlarged by. ``against`` (n, dimension) is what it is to be told apart from, and ``wrong`` what was
     taken for it and must not be again. Also whose each head is. A head for each example, person by person."""
-    if wrong is not None and len(wrong):
-        against = wrong if against is None else np.concatenate([wrong, against])
     named = {speaker for speaker in speakers if speaker is not None}
     people: list[str | None] = [None]
     of = [list(examples)]
@@ -41,15 +40,16 @@ def learned(
         people = sorted(set(speakers), key=lambda name: (name is None, name))
         of = [[e for e, speaker in zip(examples, speakers, strict=True) if speaker == name] for name in people]
     whose = [person for person, some in zip(people, of, strict=True) for _ in some]
-    heads = [_adapted(world, some, against) for some in of]
-    found = Heads.joined(heads)
-    if wrong is not None and len(wrong):
-        found = _corrected(world, found, np.stack([example[0] for example in examples]), wrong)
+    found = Heads.joined([_adapted(world, some) for some in of])
+    own = np.stack([example[0] for example in examples])
+    for sounds, most in ((against, RIVAL), (wrong, LOWERED)):
+        if sounds is not None and len(sounds):
+            found = _lowered(world, found, own, sounds, most)
     return found, tuple(whose)
 
 
-def _corrected(world: World, heads: Heads, examples: Matrix, wrong: Matrix) -> Heads:
-    """The heads turned as little as it takes for what was wrong (n, dimension) to score no more than LOWERED, without
+def _lowered(world: World, heads: Heads, examples: Matrix, wrong: Matrix, most: float) -> Heads:
+    """The heads turned as little as it takes for other sounds (n, dimension) to score no more than ``most``, without
     a change to what the examples score: passive-aggressive steps (Crammer et al., JMLR 7, 2006) orthogonal to these.
     What lies within the span of the examples stays as it is."""
     span, _ = np.linalg.qr(examples.T)
@@ -61,18 +61,18 @@ def _corrected(world: World, heads: Heads, examples: Matrix, wrong: Matrix) -> H
             continue
         reached = scores(Heads(weights, heads.bias), one[None], near[None])[0]
         worth = 1 + near[1] / np.linalg.norm(weights, axis=1)
-        step = np.maximum(0, reached - LOWERED) / (room * worth)
+        step = np.maximum(0, reached - most) / (room * worth)
         weights = weights - step[:, None] * apart
     return Heads(np.asarray(weights, np.float32), heads.bias)
 
 
-def _adapted(world: World, examples: list[Matrix], against: Matrix | None) -> Heads:
+def _adapted(world: World, examples: list[Matrix]) -> Heads:
     support = np.concatenate(examples)
     weights = np.concatenate([[1.0] + [VARIANT] * (len(example) - 1) for example in examples])
     leads = np.repeat(np.eye(len(examples)), [len(example) for example in examples], axis=0)
     member = weights[:, None] * (1 - LEADS + LEADS * len(examples) * leads)
     nothing = np.zeros((0, support.shape[1]), np.float32)
-    return world.adapter.adapt(support, np.asarray(member, np.float32), world.cohort, nothing, against)
+    return world.adapter.adapt(support, np.asarray(member, np.float32), world.cohort, nothing)
 
 
 class Matcher:

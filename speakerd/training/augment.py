@@ -31,9 +31,9 @@ def masked(frames: Tensor, draw: torch.Generator) -> Tensor:
 class Augment:
     """Rooms (p 0.5), microphone colour, noise at 0-25 dB (p 0.85), gain -25..+8 dB, clipping."""
 
-    def __init__(self, noise: Tensor, seed: int) -> None:
-        """``noise`` (samples,): recordings one after another."""
-        self.noise = noise
+    def __init__(self, noise: Tensor, seed: int, snr: tuple[float, float] = (0, 25)) -> None:
+        """``noise`` (samples,): recordings one after another; ``snr``: from the lowest to the highest, in dB."""
+        self.noise, self.snr = noise, snr
         self.draw = torch.Generator().manual_seed(seed)
         tilts = torch.linspace(0, 1, 8).unsqueeze(1)  # white to brown
         spectrum = torch.fft.rfft(torch.randn(8, MADE * SAMPLE_RATE, generator=self.draw))
@@ -45,7 +45,7 @@ class Augment:
         level = scenes.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-4)
         heard = self._coloured(scenes, self._impulse_responses(batch))
         heard = heard * (level / heard.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-5))
-        snr = self._uniform(batch, 0, 25)
+        snr = self._uniform(batch, *self.snr)
         share = level * 10 ** (-snr / 20) * (self._uniform(batch, 0, 1) < 0.85)
         heard = heard + self._noises(scenes.shape) * share
         heard = heard * 10 ** (self._uniform(batch, -25, 8) / 20)

@@ -17,7 +17,7 @@ def test_frames_of_the_opening_pass_with_pre_roll_and_hangover() -> None:
     through = passed(said(2, CLIPS[LAMP][0], 2), Gate())
     first, last = np.flatnonzero(through)[[0, -1]]
     assert through[first : last + 1].all()
-    assert 2.0 < first * 0.02 < 2.6
+    assert 1.8 < first * 0.02 < 2.6
     assert last * 0.02 < 2 + len(CLIPS[LAMP][0]) / 16000 + 0.4
     earlier = passed(said(2, CLIPS[LAMP][0], 2), Gate(preroll_ms=Gate().preroll_ms + 300))
     assert np.flatnonzero(earlier)[0] == first - 15

@@ -311,7 +311,7 @@ def test_telling_apart_lowers_what_the_other_s_words_score(mind: Mind) -> None:
     others = np.concatenate(spoken["hey_archie"])
     alone, apart = (learned(mind.world, spoken["archie"][:4], [None] * 4, against)[0] for against in (None, others[:4]))
     near = mind.world.strangers(others[4:])
-    assert scores(apart, others[4:], near).mean() < scores(alone, others[4:], near).mean() - 0.003
+    assert scores(apart, others[4:], near).mean() < scores(alone, others[4:], near).mean() - 0.1
 
 
 # -- forgetting, renaming

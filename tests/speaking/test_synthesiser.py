@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.audio.liveliness import liveliness
 from speakerd.audio.segmenter import find_utterance
-from speakerd.learning.takes import LIVELY
 from speakerd.speaking.phrases import Phrases
 from speakerd.speaking.synthesiser import Synthesiser, SynthesiserError
 from tests.needs import need
@@ -21,9 +19,7 @@ def test_espeak_speaks_every_language(language: str) -> None:
     phrases = Phrases(language)
     speech = Synthesiser(phrases.espeak).speech(phrases.text("ask_command"))
     assert 1 < len(speech) / SAMPLE_RATE < 6
-    spoken = find_utterance(speech)
-    assert spoken is not None
-    assert liveliness(spoken.samples, spoken.begin, spoken.end) > LIVELY
+    assert find_utterance(speech) is not None
 
 
 def test_a_sentence_is_synthesised_once() -> None:
