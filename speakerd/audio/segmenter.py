@@ -72,9 +72,9 @@ class Segmenter:
     AFTER = int(0.2 * SAMPLE_RATE)  # audio kept after the end: what the last sound says arrives late
 
     def __init__(self, gate: Gate | None = None, voice: Voice | None = None, every: int = ASK) -> None:
-        """``voice`` None is the one that came along."""
+        """``voice`` None is the one that came along, where ``gate`` wants one."""
         gate = gate or Gate()
-        self._voice, self._every = voice or shipped(), every
+        self._voice, self._every = voice or (shipped() if gate.voices_only else None), every
         self._vad = webrtcvad.Vad(gate.aggressiveness)
         self._hangover = max(1, gate.hangover_ms // 20)
         self._preroll = max(1, gate.preroll_ms // 20)
@@ -141,6 +141,8 @@ class Segmenter:
         self._before.clear()
 
     def _voiced(self) -> bool:
+        if self._voice is None:
+            return True
         if self.count % self._every:
             return False
         recent = list(self._before)[-LOOK:]

@@ -19,7 +19,8 @@ FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 @common
 def gate(session: Session, data: Path, noise: tuple[Path, ...], snr: float, clips: int, seed: int) -> None:
     """The share of frames of commands in noise, and of noise alone, that the gate lets through, for each
-    gate.aggressiveness; for that of the settings also by the folders that the noise lies in."""
+    gate.aggressiveness; for that of the settings also without gate.voices_only, and by the folders that the noise lies
+    in."""
     import numpy as np
 
     from speakerd.errors import SpeakerdError
@@ -32,9 +33,10 @@ def gate(session: Session, data: Path, noise: tuple[Path, ...], snr: float, clip
     chosen = [words[i] for i in np.random.default_rng(seed).permutation(len(words))[:clips]]
     for line in measure(chosen, rooms, session.config.gate, snr, seed):
         kinds = "".join(f"\n  {share:6.1%} of {kind}" for kind, share in line.kinds.items())
+        any_sound = "" if line.voices_only else ", any sound"
         session.say(
             msgspec.to_builtins(line),
-            f"aggressiveness {line.aggressiveness}: {line.commands.mean:.1%} [{line.commands.low:.1%}, "
+            f"aggressiveness {line.aggressiveness}{any_sound}: {line.commands.mean:.1%} [{line.commands.low:.1%}, "
             f"{line.commands.high:.1%}] of commands at {snr:g} dB ({line.clips} clips), {line.rooms.mean:.1%} "
             f"[{line.rooms.low:.1%}, {line.rooms.high:.1%}] of rooms ({line.minutes:.1f} minutes)"
             f"{kinds if line.aggressiveness == session.config.gate.aggressiveness else ''}",

@@ -61,6 +61,13 @@ class Gate(Struct, frozen=True, forbid_unknown_fields=True):
             "consonants.",
         ),
     ] = 600
+    voices_only: Annotated[
+        bool,
+        Meta(
+            description="Whether nothing but voices is listened to. Off, whistling and clapping can be taught, and "
+            "more noise is compared with the commands."
+        ),
+    ] = True
 
 
 class Requirement(Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
@@ -14,7 +15,7 @@ from speakerd.config.settings import Gate
 from speakerd.evaluation.metrics import Interval
 from speakerd.events import Samples
 
-STRICT = (0, 1, 2, 3)
+STRICT = (0, 1, 2, 3)  # each with voices only; the one that is set also with any sound
 LEAD = 2 * SAMPLE_RATE  # of the room alone, before a command: the gate knows the room
 SPEECH = -30.0  # dB relative to the loudest part of a clip, from which on it counts as speech
 DRAWS = 1000  # of the bootstrap
@@ -22,10 +23,11 @@ DRAWS = 1000  # of the bootstrap
 
 @dataclass(frozen=True)
 class Passed:
-    """Shares of frames that pass at an ``aggressiveness``, with 95 % intervals that resample recordings; of rooms also
-    by ``kinds``, which are the names of the folders that they lie in."""
+    """Shares of frames that pass with these settings of the gate, with 95 % intervals that resample recordings; of
+    rooms also by ``kinds``, which are the names of the folders that they lie in."""
 
     aggressiveness: int
+    voices_only: bool
     commands: Interval
     rooms: Interval
     clips: int
@@ -38,16 +40,16 @@ def measure(clips: Sequence[Path], noise: Sequence[Path], gate: Gate, snr: float
     draw = np.random.default_rng(seed)
     rooms = [read_audio(path) for path in noise]
     scenes = [_scene(read_audio(path), rooms[int(draw.integers(len(rooms)))], snr, draw) for path in clips]
-    for strict in STRICT:
-        tried = Gate(strict, gate.hangover_ms, gate.preroll_ms)
+    for strict, voices_only in (*((strict, True) for strict in STRICT), (gate.aggressiveness, False)):
+        tried = replace(gate, aggressiveness=strict, voices_only=voices_only)
         spoken = [passed(samples, tried)[speech] for samples, speech in scenes]
         quiet = [passed(samples, tried) for samples in rooms]
         kinds: dict[str, list[NDArray[np.bool_]]] = {}
         for path, one in zip(noise, quiet, strict=True):
             kinds.setdefault(path.parent.name, []).append(one)
         yield Passed(
-            strict, _share(spoken, draw), _share(quiet, draw), len(clips), sum(map(len, rooms)) / SAMPLE_RATE / 60,
-            {kind: float(np.concatenate(several).mean()) for kind, several in kinds.items()},
+            strict, voices_only, _share(spoken, draw), _share(quiet, draw), len(clips),
+            sum(map(len, rooms)) / SAMPLE_RATE / 60, {kind: float(np.concatenate(several).mean()) for kind, several in kinds.items()},
         )  # fmt: skip
 
 

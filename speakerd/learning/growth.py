@@ -46,7 +46,11 @@ class Growth:
         self._seen = {heard.id for heard in entries} & (self._seen | {heard.id for heard in ripe})
         for heard in ripe:
             utterance = self._journal.sound(heard.id)
-            if utterance is None or not self._is_sure(heard) or judge("", utterance).reason is not None:
+            if (
+                utterance is None
+                or not self._is_sure(heard)
+                or judge("", utterance, self._household.config.gate).reason is not None
+            ):
                 continue
             try:
                 change = self._taken_up(heard, utterance)

@@ -44,7 +44,7 @@ class Ear:
     listen, and since somebody spoke; ``talking`` how long there has been no pause."""
 
     def __init__(self, gate: Gate) -> None:
-        self.segmenter = Segmenter(gate)
+        self._gate, self.segmenter = gate, Segmenter(gate)
         self.heard = self.silent = self.talking = 0.0
         self._frames = 0
 
@@ -71,7 +71,11 @@ class Ear:
             yield Level(self.segmenter.level, self.segmenter.open) if self._frames % 10 == 0 else None
             if utterance is not None:
                 whole = utterance.start - began * FRAME_SECONDS > CUT_OFF
-                yield judge("microphone", utterance) if whole else Take("microphone", None, TOO_EARLY, "cut_off")
+                yield (
+                    judge("microphone", utterance, self._gate)
+                    if whole
+                    else Take("microphone", None, TOO_EARLY, "cut_off")
+                )
 
 
 def lesson(frames: Iterable[Samples | Waiting], takes: int, gate: Gate) -> Iterator[Prompt | Level | Take]:

@@ -43,7 +43,7 @@ def judge_recording(source: str, samples: Samples, gate: Gate) -> Take:
     if utterance is None:
         seconds = len(samples) / SAMPLE_RATE
         return Take(source, None, f"no speech found in {seconds:.1f} s (loudest {_loudest(samples):.0f} dBFS)")
-    return judge(source, utterance)
+    return judge(source, utterance, gate)
 
 
 def too_long(samples: Samples) -> str | None:
@@ -52,7 +52,7 @@ def too_long(samples: Samples) -> str | None:
     return f"{seconds:.0f} s long; an example holds one utterance, in at most 10 s" if seconds > LONGEST_FILE else None
 
 
-def judge(source: str, utterance: Utterance) -> Take:
+def judge(source: str, utterance: Utterance, gate: Gate) -> Take:
     """Refuse what cannot be a command; say a doubt about what may be a poor example."""
     seconds = utterance.seconds
     if seconds < SHORTEST:
@@ -61,7 +61,7 @@ def judge(source: str, utterance: Utterance) -> Take:
     if seconds > LONGEST:
         reason = f"too long: {seconds:.1f} s of speech, at most {LONGEST:.0f} s are possible"
         return Take(source, None, reason, "too_long")
-    if _voice(utterance) < LEAST:
+    if gate.voices_only and _voice(utterance) < LEAST:
         reason = "no speech found: the sound is too even to be a voice (noise, a hum, a tone?)"
         return Take(source, None, reason, "noise")
     return Take(source, utterance, *_doubt(utterance))

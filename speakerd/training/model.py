@@ -1,6 +1,6 @@
 """The network: a causal convolutional trunk over time and frequency, and a pooling head.
 
-The trunk turns feature frames (10 ms) into trunk frames (80 ms), each seeing 1.17 s back and nothing ahead, so it can
+The trunk turns feature frames (10 ms) into trunk frames (80 ms), each seeing 1.49 s back and nothing ahead, so it can
 be advanced as audio arrives: every convolution over time keeps the inputs it needs again (its state). Like its teacher
 (arXiv 2002.01322) it looks along frequency and along time by turns, so that the same sound in another voice, some bands
 higher, is the same sound; what reaches the end is one band. The head turns any run of trunk frames into one unit
@@ -83,7 +83,7 @@ class Trunk(nn.Module):
             if number:
                 blocks.append(Block(inputs, outputs, bands, stride, padded=not last))
                 inputs, bands = outputs, blocks[-1].bands
-            blocks += [Block(outputs, outputs, bands, (1, 1)) for _ in range(2 if last else 1)]
+            blocks += [Block(outputs, outputs, bands, (1, 1)) for _ in range(3 if last else 1)]
         assert bands == 1
         self.blocks = nn.ModuleList(blocks)
         self.convs = [self.stem, *(conv for block in blocks for conv in (block.first, block.second))]

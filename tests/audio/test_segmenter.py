@@ -295,3 +295,11 @@ def test_last_frame_is_filled_up_with_zeros() -> None:
     cut = list(frames_of(np.ones(2 * FRAME + 5, np.float32)))
     assert [len(frame) for frame in cut] == [FRAME] * 3
     assert cut[-1].sum() == 5
+
+
+def test_whistling_opens_the_gate_only_where_any_sound_may() -> None:
+    pitch = 1200 + 300 * np.sin(2 * np.pi * 3 * np.arange(round(0.8 * SAMPLE_RATE)) / SAMPLE_RATE)
+    whistle = (0.2 * np.sin(2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE)).astype(np.float32)
+    assert heard(said(1, whistle, 1)) == []
+    (found,) = heard(said(1, whistle, 1), Gate(voices_only=False))
+    assert 0.5 < found.seconds < 1.0

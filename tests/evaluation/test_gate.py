@@ -38,7 +38,7 @@ def test_commands_pass_and_an_even_room_does_not(tmp_path: Path, quiet: Path) ->
         clips.append(tmp_path / f"{i}.wav")
         soundfile.write(clips[-1], clip, 16000)
     lines = list(measure(clips, sorted(quiet.iterdir()), Gate(), 10.0, 0))
-    assert [line.aggressiveness for line in lines] == list(STRICT)
+    assert [(line.aggressiveness, line.voices_only) for line in lines] == [*((s, True) for s in STRICT), (2, False)]
     for line in lines:
         assert line.commands.mean > 0.95
         assert line.commands.low <= line.commands.mean <= line.commands.high
@@ -53,6 +53,10 @@ def test_command_line_says_so(call: Call, tmp_path: Path, quiet: Path) -> None:
     result = call("eval", "gate", "--data", tmp_path / "words", "--noise", quiet)
     assert result.exit_code == 0
     told = [line.split(":")[0] for line in result.stdout.splitlines()]
-    assert told == [*(f"aggressiveness {strict}" for strict in STRICT[:3]), "    0.0% of rooms", "aggressiveness 3"]
+    by_kind = "    0.0% of rooms"
+    assert told == [
+        *(f"aggressiveness {strict}" for strict in STRICT[:3]), by_kind, "aggressiveness 3",
+        "aggressiveness 2, any sound", by_kind,
+    ]  # fmt: skip
     (tmp_path / "nothing").mkdir()
     assert "no recordings" in call("eval", "gate", "--data", tmp_path / "nothing", "--noise", quiet).stderr

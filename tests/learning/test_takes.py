@@ -44,7 +44,7 @@ def utterance(seconds: float) -> Utterance:
     ("seconds", "accepted"), [(0.1, False), (0.18, False), (0.2, True), (4.0, True), (4.02, False)]
 )
 def test_length_that_a_command_can_have(seconds: float, accepted: bool) -> None:
-    take = judge("microphone", utterance(seconds))
+    take = judge("microphone", utterance(seconds), Gate())
     assert take.accepted is accepted
     assert take.source == "microphone"
     if not accepted:
@@ -161,7 +161,7 @@ def test_noisy_recording_is_accepted_with_a_doubt(clip: Samples) -> None:
     spoken = judged(clip).utterance
     assert spoken is not None
     begin, end = (round((2 + t) * SAMPLE_RATE) for t in (spoken.start, spoken.end_time))
-    take = judge("a.wav", Utterance(in_noise, begin, end, 2.5, 4.0))
+    take = judge("a.wav", Utterance(in_noise, begin, end, 2.5, 4.0), Gate())
     assert take.accepted
     assert "noisy: speech is only" in str(take.reason)
 
