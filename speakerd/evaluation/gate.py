@@ -49,7 +49,8 @@ def measure(clips: Sequence[Path], noise: Sequence[Path], gate: Gate, snr: float
             kinds.setdefault(path.parent.name, []).append(one)
         yield Passed(
             strict, voices_only, _share(spoken, draw), _share(quiet, draw), len(clips),
-            sum(map(len, rooms)) / SAMPLE_RATE / 60, {kind: float(np.concatenate(several).mean()) for kind, several in kinds.items()},
+            sum(map(len, rooms)) / SAMPLE_RATE / 60,
+            {kind: float(np.concatenate(several).mean()) for kind, several in kinds.items()},
         )  # fmt: skip
 
 
