@@ -37,17 +37,24 @@ def whitened(world: World, support: Vectors, owners: Owners) -> Score:
 
 
 def as_norm(world: World, support: Vectors, owners: Owners) -> Score:
-    """Cosine to the prototype in the world's space, less the mean and over the deviation of the cosines that the
-    nearest strangers have, once to the utterance and once to the prototype (Matejka et al. 2017)."""
+    """Cosine to the prototype after whitening, less the mean and over the deviation of the cosines that the nearest
+    strangers have, once to the utterance and once to the prototype (Matejka et al. 2017)."""
+    centres = unit(_means(support.full, owners))
+    near = nearest(centres, support.cohort)
+    return lambda tried: _normed(tried.full @ centres.T, tried.full_near, near)
+
+
+def as_norm_learned(world: World, support: Vectors, owners: Owners) -> Score:
+    """The same in the space that was meta-learned with the head: nearly the head before its first step."""
     centres = unit(_means(support.white, owners))
-    near, wide = nearest(world, centres)
+    near = nearest(centres, world.cohort)
+    return lambda tried: _normed(tried.white @ centres.T, tried.near, near)
 
-    def score(tried: Vectors) -> NDArray[np.float32]:
-        cosines = tried.white @ centres.T
-        by_utterance = (cosines - tried.near[:, None]) / tried.spread[:, None]
-        return np.asarray(0.5 * (by_utterance + (cosines - near) / wide), np.float32)
 
-    return score
+def _normed(cosines: Matrix, tried: Matrix, taught: Matrix) -> NDArray[np.float32]:
+    """Cosines (n, commands), given how near strangers are to what is ``tried`` (n, 2) and ``taught`` (commands, 2)."""
+    by_utterance = (cosines - tried[:, :1]) / tried[:, 1:]
+    return np.asarray(0.5 * (by_utterance + (cosines - taught[:, 0]) / taught[:, 1]), np.float32)
 
 
 def ridge(world: World, support: Vectors, owners: Owners) -> Score:
@@ -116,6 +123,7 @@ CONTROLS: dict[str, Scorer] = {
     "ridge": ridge,
     "gaussian": gaussian,
     "as-norm": as_norm,
+    "as-norm, learned space": as_norm_learned,
 }
 
 

@@ -16,16 +16,18 @@ AT_ONCE = 4096
 @dataclass(frozen=True)
 class Vectors:
     """``raw`` (n, dimension) unit embeddings of the encoder, ``white`` the same in the world's space, ``full`` the same
-    after whitening with the full covariance of world embeddings; ``near`` and ``spread`` (n,): mean and deviation of
-    the cosines to the nearest strangers; ``strange`` (n, 2): ``World.strangers``; ``taught`` (n, 1 + variants,
+    after whitening with the full covariance of world embeddings, and ``cohort`` (strangers, dimension) the strangers
+    there; ``near`` and ``full_near`` (n, 2): mean and deviation of the cosines to the nearest strangers in these two;
+    ``strange`` (n, 2): ``World.strangers``; ``taught`` (n, 1 + variants,
     dimension): white, with what it is enlarged by where it can be an example; ``cut`` (n,): whether there was an
     utterance (where not, whatever is scored counts as rejected); ``seconds`` (n,): how long it is."""
 
     raw: Matrix
     white: Matrix
     full: Matrix
-    near: NDArray[np.float32]
-    spread: NDArray[np.float32]
+    cohort: Matrix
+    near: Matrix
+    full_near: Matrix
     strange: Matrix
     taught: Matrix
     cut: NDArray[np.bool_]
@@ -34,47 +36,44 @@ class Vectors:
     @classmethod
     def of(cls, world: World, heard: Matrix, cut: NDArray[np.bool_], seconds: NDArray[np.float64]) -> "Vectors":
         """``heard`` (n, 1 + variants, dimension): embeddings by the encoder."""
-        raw, taught = heard[:, 0], world.place(heard)
+        taught = world.place(heard)
         white = np.ascontiguousarray(taught[:, 0])
-        return cls(
-            raw, white, fully_white(world, raw), *nearest(world, white), world.strangers(white), taught, cut, seconds
-        )
+        return cls._in(world, heard[:, 0], white, world.strangers(white), taught, cut, seconds)
 
     @classmethod
     def impostors(cls, world: World) -> "Vectors":
         """The shipped impostors, by which thresholds are set."""
         white = world.impostors.astype(np.float32)
-        raw, there = unwhitened(world, white), np.ones(len(white), bool)
-        strange = world.near_impostors
-        return cls(
-            raw,
-            white,
-            fully_white(world, raw),
-            *nearest(world, white),
-            strange,
-            white[:, None],
-            there,
-            np.zeros(len(white)),
-        )
+        there, seconds = np.ones(len(white), bool), np.zeros(len(white))
+        return cls._in(world, unwhitened(world, white), white, world.near_impostors, white[:, None], there, seconds)
+
+    @classmethod
+    def _in(
+        cls, world: World, raw: Matrix, white: Matrix, strange: Matrix, taught: Matrix, cut: NDArray[np.bool_],
+        seconds: NDArray[np.float64],
+    ) -> "Vectors":  # fmt: skip
+        full, cohort = fully_white(world, raw), fully_white(world, unwhitened(world, world.cohort))
+        near, full_near = nearest(white, world.cohort), nearest(full, cohort)
+        return cls(raw, white, full, cohort, near, full_near, strange, taught, cut, seconds)
 
     def __getitem__(self, rows: Rows) -> "Vectors":
         return Vectors(
-            self.raw[rows], self.white[rows], self.full[rows], self.near[rows], self.spread[rows], self.strange[rows],
-            self.taught[rows], self.cut[rows], self.seconds[rows],
+            self.raw[rows], self.white[rows], self.full[rows], self.cohort, self.near[rows], self.full_near[rows],
+            self.strange[rows], self.taught[rows], self.cut[rows], self.seconds[rows],
         )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.raw)
 
 
-def nearest(world: World, white: Matrix) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and deviation (n,) of the cosines to the strangers nearest to each vector (n, dimension)."""
-    means, deviations = np.empty(len(white), np.float32), np.empty(len(white), np.float32)
-    count = min(NEAREST, len(world.cohort))
-    for at in range(0, len(white), AT_ONCE):
-        cosines = np.partition(white[at : at + AT_ONCE] @ world.cohort.T, -count, axis=1)[:, -count:]
-        means[at : at + AT_ONCE], deviations[at : at + AT_ONCE] = cosines.mean(axis=1), cosines.std(axis=1)
-    return means, deviations
+def nearest(vectors: Matrix, cohort: Matrix) -> Matrix:
+    """Mean and deviation (n, 2) of the cosines to the strangers nearest to each vector (n, dimension)."""
+    found = np.empty((len(vectors), 2), np.float32)
+    count = min(NEAREST, len(cohort))
+    for at in range(0, len(vectors), AT_ONCE):
+        cosines = np.partition(vectors[at : at + AT_ONCE] @ cohort.T, -count, axis=1)[:, -count:]
+        found[at : at + AT_ONCE] = np.stack([cosines.mean(axis=1), cosines.std(axis=1)], axis=1)
+    return found
 
 
 def fully_white(world: World, raw: Matrix) -> Matrix:

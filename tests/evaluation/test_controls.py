@@ -58,11 +58,11 @@ def test_full_whitening_leaves_nothing_to_whiten(small: World) -> None:
 def test_slices_are_what_was_worked_out(small: World, tried: Vectors) -> None:
     some = tried[np.array([4, 2])]
     afresh = Vectors.of(small, heard(vectors(50, 50))[[4, 2]], tried.cut[[4, 2]], tried.seconds[[4, 2]])
-    for part in ("raw", "white", "full", "near", "spread", "strange", "taught", "cut"):
+    for part in ("raw", "white", "full", "cohort", "near", "full_near", "strange", "taught", "cut"):
         np.testing.assert_allclose(getattr(some, part), getattr(afresh, part), atol=1e-5)
     ours = Vectors.impostors(small)
     np.testing.assert_allclose(small.place(ours.raw), ours.white, atol=1e-4)
-    np.testing.assert_allclose((ours.near, ours.spread), nearest(small, ours.white), atol=1e-5)
+    np.testing.assert_allclose(ours.near, nearest(ours.white, small.cohort), atol=1e-5)
     assert len(ours[np.arange(5)]) == len(ours[np.arange(5)].taught) == 5
 
 
@@ -73,7 +73,7 @@ def test_columns_are_what_the_product_knows_of_an_utterance(small: World, tried:
     np.testing.assert_allclose(tried.strange, small.strangers(tried.white), atol=1e-6)
     for i in (0, 49):
         cosines = np.sort(small.cohort @ tried.white[i])[-100:]
-        assert (tried.near[i], tried.spread[i]) == pytest.approx((cosines.mean(), cosines.std()), abs=1e-5)
+        assert tried.near[i] == pytest.approx((cosines.mean(), cosines.std()), abs=1e-5)
 
 
 def test_product_learns_every_command_by_itself_and_from_its_variants(
@@ -108,14 +108,19 @@ def test_prototypes(small: World, support: Vectors, tried: Vectors) -> None:
         np.testing.assert_allclose(CONTROLS[name](small, support, OWNERS)(tried), expected, atol=1e-5)
 
 
-def test_as_norm(small: World, support: Vectors, tried: Vectors) -> None:
-    found = controls.as_norm(small, support, OWNERS)(tried)
+@pytest.mark.parametrize("learned_space", [False, True])
+def test_as_norm(small: World, support: Vectors, tried: Vectors, learned_space: bool) -> None:
+    control = controls.as_norm_learned if learned_space else controls.as_norm
+    taught, asked, cohort = (
+        (support.white, tried.white, small.cohort) if learned_space else (support.full, tried.full, tried.cohort)
+    )
+    found = control(small, support, OWNERS)(tried)
     for c in range(COMMANDS):
-        centre = unit(support.white[c == OWNERS].mean(axis=0))
+        centre = unit(taught[c == OWNERS].mean(axis=0))
         for i in (0, 7):
-            cosine, sides = float(tried.white[i] @ centre), []
-            for vector in (tried.white[i], centre):
-                nearest = np.sort(small.cohort @ vector)[-100:]
+            cosine, sides = float(asked[i] @ centre), []
+            for vector in (asked[i], centre):
+                nearest = np.sort(cohort @ vector)[-100:]
                 sides.append((cosine - nearest.mean()) / nearest.std())
             assert found[i, c] == pytest.approx(np.mean(sides), abs=1e-3)
 
@@ -125,7 +130,7 @@ def test_ridge_is_where_the_loss_is_least(small: World, support: Vectors, monkey
     axes = np.concatenate([np.eye(DIMENSION), np.zeros((1, DIMENSION))]).astype(np.float32)
     nothing = np.zeros(len(axes), np.float32)
     strange = np.stack([nothing, nothing], axis=1)
-    along = Vectors(axes, axes, axes, nothing, nothing, strange, axes[:, None], nothing > 0, nothing)
+    along = Vectors(axes, axes, axes, axes, strange, strange, strange, axes[:, None], nothing > 0, nothing)
     found = controls.ridge(small, support, OWNERS)(along).astype(float)  # the weights themselves, and the bias
     bias, weights = found[-1, 0], found[:-1, 0] - found[-1, 0]
 
