@@ -46,11 +46,12 @@ class Promise:
 
 
 class Impostors:
-    """The false accept rate of a command as a function of its threshold."""
+    """The false accept rate of a command as a function of its threshold. So many scores ``per_hour`` are independent
+    where few are false accepts; of more than one an hour it is the power ``clumped`` of their number."""
 
-    def __init__(self, scores: Scores, per_hour: float) -> None:
+    def __init__(self, scores: Scores, per_hour: float, clumped: float = 1.0) -> None:
         self._ordered = np.sort(scores)[::-1]
-        self._per_hour = per_hour
+        self._per_hour, self._clumped = per_hour, clumped
         self._top = max(20, int(TAIL * len(scores)))
         self._base = float(self._ordered[self._top])
         self._excess = max(1e-4, float((self._ordered[: self._top] - self._base).mean()))
@@ -63,17 +64,20 @@ class Impostors:
     def rate(self, threshold: float) -> float:
         """Expected false accepts per hour of talk."""
         if threshold <= self._base:
-            return self._per_hour * float(np.mean(self._ordered >= threshold))
-        share = self._top / len(self._ordered)
-        return self._per_hour * share * float(np.exp(-(threshold - self._base) / self._excess))
+            chances = self._per_hour * float(np.mean(self._ordered >= threshold))
+        else:
+            share = self._top / len(self._ordered)
+            chances = self._per_hour * share * float(np.exp(-(threshold - self._base) / self._excess))
+        return chances if chances <= 1 else chances**self._clumped
 
     def threshold(self, rate: float) -> float:
         """The threshold that is expected to let ``rate`` false accepts per hour of talk through."""
+        chances = rate if rate <= 1 else rate ** (1 / self._clumped)
         share = self._top / len(self._ordered)
-        if rate >= self._per_hour * share:
-            place = min(len(self._ordered) - 1, int(rate / self._per_hour * len(self._ordered)))
+        if chances >= self._per_hour * share:
+            place = min(len(self._ordered) - 1, int(chances / self._per_hour * len(self._ordered)))
             return float(self._ordered[place])
-        return self._base + self._excess * float(np.log(self._per_hour * share / rate))
+        return self._base + self._excess * float(np.log(self._per_hour * share / chances))
 
     def doubt(self, threshold: float, known: float = -np.inf) -> float:
         """The variance of the logarithm of the rate, by how few the tail was fitted to; where that at ``known``, below
@@ -147,4 +151,4 @@ def promise(
 
 
 def impostors_of(world: World, heads: Heads, fits: Fits) -> Impostors:
-    return Impostors(world.against(heads, fits).max(axis=1), world.impostors_per_hour)
+    return Impostors(world.against(heads, fits).max(axis=1), world.impostors_per_hour, world.clumped)

@@ -44,7 +44,8 @@ class World:
     (embeddings, dimension) in the space, unit; ``near_impostors`` (impostors, 2): their ``strangers``, for other
     recordings than their own; ``lengths`` (impostors,): the place of each among the lengths of windows
     (lengths.py); ``genuine[k - 1]`` is for k examples; ``impostors_per_hour``: how many impostors of the lengths that
-    fit a command count like an hour of talk. Without those scores can be had, but no thresholds."""
+    fit a command count like an hour of talk; ``clumped``: the power of it that more than one false accept an hour are,
+    since then several are of one event. Without those scores can be had, but no thresholds."""
 
     adapter: Adapter
     encoder: str
@@ -56,6 +57,7 @@ class World:
     lengths: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     genuine: tuple[Genuine, ...] = ()
     impostors_per_hour: float = 0.0
+    clumped: float = 1.0
 
     @classmethod
     def load(cls, path: Path, adapter: Path, encoder: str) -> "World":
@@ -78,6 +80,7 @@ class World:
                     file["lengths"],
                     tuple(Genuine(*map(float, row)) for row in file["genuine"]),
                     float(file["impostors_per_hour"]),
+                    float(file["clumped"]),
                 )
         except Exception as error:  # numpy, zipfile and zlib each have exceptions of their own for damage
             raise ModelError(f"{path} is missing or damaged ({error}): reinstall speakerd's models") from error
@@ -97,6 +100,7 @@ class World:
             lengths=self.lengths,
             genuine=np.array([(g.mean, g.deviation, g.base, g.slope, g.residual) for g in self.genuine]),
             impostors_per_hour=np.array(self.impostors_per_hour),
+            clumped=np.array(self.clumped),
         )
 
     def place(self, embeddings: Matrix | Embedding) -> Matrix:

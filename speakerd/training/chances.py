@@ -8,6 +8,7 @@ counting what happens on held-out speech.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from speakerd.recognition.world import World
 from speakerd.store.knowledge import Heads
 
 DEAF = 2.0  # seconds after an event in which nothing counts
-WANTED = 1.0  # false accepts an hour of each command: enough of them can be counted there
+WANTED, MANY = 1.0, 10.0  # false accepts an hour of each command: enough of them can be counted there
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,9 @@ class Talk:
         return replace(world, impostors=chosen[0], near_impostors=chosen[1], lengths=chosen[2])
 
 
-def chances_per_hour(world: World, talk: Talk, commands: Sequence[tuple[Heads, Fits]]) -> float:
-    """What ``impostors_per_hour`` must be for the rates of :class:`Impostors` to be those of events. ``commands`` is
-    said by nobody in the ``talk``: the head of each, and which lengths fit it."""
+def chances_per_hour(world: World, talk: Talk, commands: Sequence[tuple[Heads, Fits]]) -> tuple[float, float]:
+    """What ``impostors_per_hour`` and ``clumped`` must be for the rates of :class:`Impostors` to be those of events.
+    ``commands`` is said by nobody in the ``talk``: the head of each, and which lengths fit it."""
     order = np.argsort(talk.ends, kind="stable")
     times = talk.ends[order]
     thought, best = [], []
@@ -82,13 +83,18 @@ def chances_per_hour(world: World, talk: Talk, commands: Sequence[tuple[Heads, F
             vectors = talk.vectors[order[some]].astype(np.float32)
             found[some] = scores(heads, vectors, talk.near[order[some]]).max(axis=1)
         best.append(found)
-    wanted = WANTED * talk.hours * len(commands)
-    low, high = 1e-9, 1.0  # the share of impostors at which so many events happen
-    for _ in range(30):
-        share = float(np.sqrt(low * high))
-        events = sum(_events(times[found >= one.threshold(share)]) for one, found in zip(thought, best, strict=True))
-        low, high = (share, high) if events < wanted else (low, share)
-    return WANTED / share
+
+    def share(rate: float) -> float:
+        """Of impostors, at which so many events an hour happen."""
+        low, high = 1e-9, 1.0
+        for _ in range(30):
+            middle = float(np.sqrt(low * high))
+            happened = (_events(times[f >= one.threshold(middle)]) for one, f in zip(thought, best, strict=True))
+            low, high = (middle, high) if sum(happened) < rate * talk.hours * len(commands) else (low, middle)
+        return middle
+
+    few, many = share(WANTED), share(MANY)
+    return WANTED / few, log(MANY / WANTED) / log(many / few)
 
 
 def _events(times: NDArray[np.float64]) -> int:

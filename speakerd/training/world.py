@@ -66,7 +66,8 @@ def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Mat
     world = running.some(draw.permutation(len(running.lengths))[:IMPOSTORS], world)
     said = [_said(encoder, _some_people(by_word[word], draw), rooms) for word in sorted(taught)]
     commands = [command for one in said for command in _commands(encoder, world, one, draw)]
-    world = replace(world, impostors_per_hour=chances_per_hour(world, running, commands))
+    per_hour, clumped = chances_per_hour(world, running, commands)
+    world = replace(world, impostors_per_hour=per_hour, clumped=clumped)
     return replace(world, genuine=_genuine(encoder, world, said, draw))
 
 

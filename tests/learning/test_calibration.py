@@ -28,6 +28,15 @@ def test_rate_and_threshold_are_each_other_s_inverse(strangers: np.ndarray) -> N
         assert impostors.rate(impostors.threshold(rate)) == pytest.approx(rate, rel=1e-6)
 
 
+def test_more_than_one_an_hour_come_in_clumps() -> None:
+    alone, clumped = Impostors(EXPONENTIAL, PER_HOUR), Impostors(EXPONENTIAL, PER_HOUR, 0.7)
+    for rate in (0.01, 0.5, 1.0):
+        assert clumped.threshold(rate) == alone.threshold(rate)
+    assert clumped.rate(alone.threshold(9.0)) == pytest.approx(9.0**0.7)
+    for rate in (1.5, 4.0, 8.0):
+        assert clumped.rate(clumped.threshold(rate)) == pytest.approx(rate, rel=0.01)
+
+
 @pytest.mark.parametrize("strangers", [EXPONENTIAL, NORMAL, np.zeros(100, np.float32)], ids=["exp", "normal", "same"])
 def test_stricter_is_never_more_often_wrong(strangers: np.ndarray) -> None:
     impostors = Impostors(strangers, PER_HOUR)

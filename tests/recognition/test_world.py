@@ -34,7 +34,7 @@ def test_world_comes_back_as_it_was_saved(path: Path) -> None:
     assert loaded.cohort.dtype == np.float32
     for part in ("impostors", "near_impostors", "lengths"):
         assert np.array_equal(getattr(loaded, part), getattr(saved, part))
-    assert loaded.impostors_per_hour == saved.impostors_per_hour
+    assert (loaded.impostors_per_hour, loaded.clumped) == (saved.impostors_per_hour, saved.clumped)
     assert loaded.genuine == saved.genuine
     assert loaded.id == replace(saved, cohort=loaded.cohort).id  # the same head, too
 

@@ -64,6 +64,7 @@ def world(**changes: object) -> World:
         impostors=vectors(2000, 2).astype(np.float16),
         genuine=GENUINE,
         impostors_per_hour=500.0,
+        clumped=0.8,
     )
     changed = replace(usual, **changes)
     if "lengths" not in changes:
