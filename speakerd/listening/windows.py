@@ -99,14 +99,15 @@ class _Opening:
         return self.rest(wanted) if len(self._waiting) >= block else []
 
     def ended(self, frame: Samples, wanted: Sequence[int], spoken: tuple[int, int]) -> list[Hop]:
-        """Take the next frame; with the last hop comes what was spoken as a whole."""
+        """Take the next frame; with the last hop, or if there is none by itself, comes what was spoken as a whole."""
         self._waiting.append(frame)
         hops = self.rest(wanted)
         run, first = self._encoder.run_of(*spoken), self._done - len(self._kept)
         frames = self._kept[run.start - first : run.stop - first]
         place = int(np.abs(np.array(self._lengths) - len(frames)).argmin())
-        if hops and run.start >= first and run.stop <= self._done and place in wanted:
-            hops[-1].append(Window(self._time(run.start + 1), self._time(run.stop), place, frames))
+        if run.start >= first and run.stop <= self._done and place in wanted:
+            whole = Window(self._time(run.start + 1), self._time(run.stop), place, frames)
+            hops = [*hops[:-1], [*hops[-1], whole]] if hops else [[whole]]
         return hops
 
     def rest(self, wanted: Sequence[int]) -> list[Hop]:
