@@ -533,18 +533,22 @@ def test_a_reload_takes_over_the_gate(tmp_path: Path) -> None:
     config = settings(tmp_path / "speakerd.yaml", gate={"hangover_ms": 200})
 
     def seconds(running: Speaker) -> float:
-        watching = running.watch(everything=True)
-        running.say(clip(QUIETER))  # is not known, and what is turned away is told when the gate closes
-        heard = watching.next()
-        assert heard is not None and not heard["accepted"]
-        return float(heard["time"] - heard["start"])
+        """On the average of three takes: of another utterance another window may be the best."""
+        taken = 0.0
+        for take in range(3):
+            watching = running.watch(everything=True)
+            running.say(clip(QUIETER, take))  # is not known, and what is turned away is told when the gate closes
+            heard = watching.next()
+            assert heard is not None and not heard["accepted"]
+            taken += float(heard["time"] - heard["start"]) / 3
+        return taken
 
     with speaker(tmp_path, "--config", config) as running:
         teach(running, LAMP)
         before = seconds(running)
         settings(config, gate={"hangover_ms": 1200})
         running.reload()
-        assert seconds(running) > before + 0.4  # of a second more; of its windows another may be the best
+        assert seconds(running) > before + 0.4  # of a second more
 
 
 def test_a_reload_takes_over_actions_and_a_broken_file_changes_nothing(tmp_path: Path) -> None:

@@ -231,13 +231,16 @@ def _of_several(said: list[Said], shots: int, draw: np.random.Generator) -> tupl
 
 
 def _of_one(said: list[Said], shots: int, draw: np.random.Generator) -> tuple[list[int], list[int]]:
-    """Examples of one person, and what else that person says."""
+    """Examples of one person, and what else that person says; and as much that others say, as they do in a household
+    where one has taught it."""
     person = draw.choice(sorted({one.clip.speaker for one in said}))
     own = [i for i, one in enumerate(said) if one.clip.speaker == person]
     quiet = [i for i in own if said[i].quiet]
     support = draw.permutation(quiet)[:shots].tolist()
     used = {id(said[i].clip) for i in support}
-    return support, [i for i in own if id(said[i].clip) not in used][:QUERIES]
+    again = [i for i in own if id(said[i].clip) not in used][: QUERIES // 2]
+    others = [i for i, one in enumerate(said) if one.clip.speaker != person]
+    return support, again + draw.permutation(others)[: len(again)].tolist()
 
 
 # -- sounds

@@ -130,9 +130,10 @@ def test_a_wake_phrase_arms_another_command(house: House) -> None:
     stream = said(1, dracarys[0], 1, joke, 1, dracarys[1], 5, dracarys[2], 1)
     order = ["dracarys", "joke", "dracarys", "dracarys"]
     free = house.hears(stream, Listening(), PlayingSwitch())
-    assert [(one.command, one.accepted) for one in free] == [(name, True) for name in order]
+    assert [one.command for one in free if one.accepted] == order
     armed = house.hears(stream, needing("dracarys", "joke", 3), PlayingSwitch())
-    assert [(one.command, one.accepted) for one in armed] == list(zip(order, [False, True, True, False], strict=True))
+    reached = [(one.command, one.accepted) for one in armed if one.score >= one.threshold]
+    assert reached == list(zip(order, [False, True, True, False], strict=True))
 
 
 def test_what_the_speaker_plays_is_less_often_taken_for_a_command(house: House) -> None:
