@@ -22,7 +22,8 @@ from speakerd.events import Samples, Utterance
 FRAME = 320  # samples, 20 ms
 MEAN = np.full(FRAME, 1 / FRAME, np.float32)
 LOOK = 20  # frames in which a voice must be heard; the gate may open so much later than speech begins
-ASK = 3  # every so many frames it is asked for
+# After so many frames of a sound it is asked for first, and every so many where a sound goes on that was none.
+ASK = 3
 SHORTEST, LONGEST = 0.2, 4.0  # seconds that a command can last; what is longer is talk, what is shorter a noise
 
 
@@ -71,10 +72,11 @@ class Segmenter:
     HELD = 2  # times the pause that ends an utterance, for which mere sound holds the gate open
     AFTER = int(0.2 * SAMPLE_RATE)  # audio kept after the end: what the last sound says arrives late
 
-    def __init__(self, gate: Gate | None = None, voice: Voice | None = None, every: int = ASK) -> None:
+    def __init__(self, gate: Gate | None = None, voice: Voice | None = None) -> None:
         """``voice`` None is the one that came along, where ``gate`` wants one."""
         gate = gate or Gate()
-        self._voice, self._every = voice or (shipped() if gate.voices_only else None), every
+        self._voice = voice or (shipped() if gate.voices_only else None)
+        self._asked = 0  # how often, since the sound began
         self._vad = webrtcvad.Vad(gate.aggressiveness)
         self._hangover = max(1, gate.hangover_ms // 20)
         self._preroll = max(1, gate.preroll_ms // 20)
@@ -116,7 +118,9 @@ class Segmenter:
         if not self.open:
             self._votes.append(speech)
             self._sounds.append(sound)
-            if sum(self._sounds) >= self.OPEN_FRAMES and self._voiced():
+            if sum(self._sounds) < self.OPEN_FRAMES:
+                self._asked = 0
+            elif self._voiced():
                 self._opened()
             return None
         self._total += 1
@@ -143,29 +147,32 @@ class Segmenter:
     def _voiced(self) -> bool:
         if self._voice is None:
             return True
-        if self.count % self._every:
+        self._asked += 1
+        if self._asked < ASK or (self._asked > LOOK and self._asked % ASK):
             return False
         recent = list(self._before)[-LOOK:]
         return len(recent) >= LOOK // 2 and self._voice.score(np.concatenate(recent)) > 0
 
     def _opened(self) -> None:
         self.open = True
-        spoken = self._since()
-        self._frames = list(self._before)[-self._preroll - spoken :]
-        self._total = self._last = self._held = len(self._frames)
-        self._begin = len(self._frames) - spoken
+        began, ended = self._lately()
+        self._frames = list(self._before)[-self._preroll - began :]
+        self._total = self._held = len(self._frames)
+        self._begin, self._last = self._total - began, self._total - ended
+        self._asked = 0
         self._votes.clear()
         self._sounds.clear()
 
-    def _since(self) -> int:
-        """How many frames it is since speech began, of which there is some in every few."""
-        since = 0
+    def _lately(self) -> tuple[int, int]:
+        """How many frames ago speech began, of which there is some in every few, and ended; none, as far as is known,
+        has begun and ended now."""
+        began = ended = 0
         for ago, speech in enumerate(reversed(self._votes), 1):
             if speech:
-                since = ago
-            elif ago - since >= self.OPEN_OF:
+                began, ended = ago, ended if began else ago - 1
+            elif began and ago - began >= self.OPEN_OF:
                 break
-        return since
+        return began, ended
 
     def _closed(self) -> Utterance | None:
         """The utterance that ends here; None, if nothing stood out clearly."""

@@ -57,7 +57,7 @@ class Ear:
             self._opening = _Opening(self._encoder, heard, self.frames - len(heard))
             return []
         pause = self.segmenter.pause
-        if pause == ENDED:
+        if pause >= ENDED and self._opening.whole != self.segmenter.spoken:
             return self._opening.ended(frame, wanted, self.segmenter.spoken)
         return self._opening.push(frame, wanted, SOON if soon or SURE <= pause <= 2 * SURE else BLOCK)
 
@@ -92,6 +92,7 @@ class _Opening:
         self._waiting = list(heard)
         self._at = at * FRAME
         self._done = 0  # trunk frames
+        self.whole = (0, 0)  # what was spoken and has ended, in samples from its beginning
         self._kept: Array = np.zeros((0, 0), np.float32)
 
     def push(self, frame: Samples, wanted: Sequence[int], block: int) -> list[Hop]:
@@ -101,6 +102,7 @@ class _Opening:
     def ended(self, frame: Samples, wanted: Sequence[int], spoken: tuple[int, int]) -> list[Hop]:
         """Take the next frame; with the last hop, or if there is none by itself, comes what was spoken as a whole."""
         self._waiting.append(frame)
+        self.whole = spoken
         hops = self.rest(wanted)
         run, first = self._encoder.run_of(*spoken), self._done - len(self._kept)
         frames = self._kept[run.start - first : run.stop - first]

@@ -106,7 +106,7 @@ def _asked(samples: Samples, gate: Gate) -> NDArray[np.intp]:
             asked.append(segmenter.count - 1)
             return -1.0
 
-    segmenter = Segmenter(gate, Never(*(np.zeros(0, np.float32),) * 6), every=1)
+    segmenter = Segmenter(gate, Never(*(np.zeros(0, np.float32),) * 6))
     for frame in frames_of(samples):
         segmenter.push(frame)
     found = np.array(asked, np.intp)
