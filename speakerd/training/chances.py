@@ -94,7 +94,8 @@ def chances_per_hour(world: World, talk: Talk, commands: Sequence[tuple[Heads, F
         return middle
 
     few, many = share(WANTED), share(MANY)
-    return WANTED / few, log(MANY / WANTED) / log(many / few)
+    told_apart = many > 2 * few  # not where there is little talk
+    return WANTED / few, log(MANY / WANTED) / log(many / few) if told_apart else 1.0
 
 
 def _events(times: NDArray[np.float64]) -> int:
