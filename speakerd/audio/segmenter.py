@@ -65,10 +65,8 @@ class Segmenter:
     """Push frames, get an :class:`Utterance` whenever one has ended."""
 
     OPEN_FRAMES, OPEN_OF = 3, 5  # so many of the last so many frames open the gate
-    SOUND, SPEECH = (
-        3.0,
-        6.0,
-    )  # dB above the room, from which on a frame opens the gate or holds it, and counts as speech
+    # dB above the room, from which on a frame opens the gate or holds it, and counts as speech
+    SOUND, SPEECH = 3.0, 6.0
     HELD = 2  # times the pause that ends an utterance, for which mere sound holds the gate open
     AFTER = int(0.2 * SAMPLE_RATE)  # audio kept after the end: what the last sound says arrives late
 
@@ -89,7 +87,7 @@ class Segmenter:
         self._begin = self._last = 0  # in frames of self._frames: first speech, end of the last speech
         self._held = 0  # the same: end of the last sound
         self._total = 0  # frames of the open utterance, also those that are no longer kept
-        self.count = 0  # frames since the stream began
+        self._count = 0  # frames since the stream began
         self.open = False
 
     @property
@@ -109,7 +107,7 @@ class Segmenter:
 
     def push(self, frame: Samples) -> Utterance | None:
         """Take the next frame, (320,)."""
-        self.count += 1
+        self._count += 1
         self.level = decibels(frame - frame @ MEAN)  # a cheap sound card's constant offset is no sound
         pcm = (np.minimum(np.maximum(frame, -1), 1) * 32767).astype(np.int16).tobytes()  # np.clip takes twice as long
         voice, above = self._vad.is_speech(pcm, SAMPLE_RATE), self.room.above(self.level)
@@ -159,7 +157,6 @@ class Segmenter:
         self._frames = list(self._before)[-self._preroll - began :]
         self._total = self._held = len(self._frames)
         self._begin, self._last = self._total - began, self._total - ended
-        self._asked = 0
         self._votes.clear()
         self._sounds.clear()
 
@@ -176,17 +173,18 @@ class Segmenter:
 
     def _closed(self) -> Utterance | None:
         """The utterance that ends here; None, if nothing stood out clearly."""
-        after = -(-self.AFTER // FRAME)
-        begin, last = self._begin, self._last
-        utterance = Utterance(
-            samples=np.concatenate(self._frames[: last + after]),
-            begin=begin * FRAME,
-            end=last * FRAME,
-            start=(self.count - self._total + begin) * FRAME / SAMPLE_RATE,
-            decided=self.count * FRAME / SAMPLE_RATE,
-        )
+        frames = self._frames
         self._close()
-        return utterance if last > begin else None
+        if self._last == self._begin:
+            return None
+        after = -(-self.AFTER // FRAME)
+        return Utterance(
+            samples=np.concatenate(frames[: self._last + after]),
+            begin=self._begin * FRAME,
+            end=self._last * FRAME,
+            start=(self._count - self._total + self._begin) * FRAME / SAMPLE_RATE,
+            decided=self._count * FRAME / SAMPLE_RATE,
+        )
 
     def _close(self) -> None:
         self.open = False

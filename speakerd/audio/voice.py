@@ -13,12 +13,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from speakerd.audio.features import HOP, MELS, Features, Samples, log_mel
+from speakerd.audio.features import MELS, Features, Samples, log_mel
 
 SHIPPED = Path(__file__).resolve().parents[1] / "models/voice.npz"
 BLOCK = 2  # feature frames in each look at the spectrum, 20 ms
 RANGE = 12.0  # how far below the loudest band the quietest counts, nepers of energy (52 dB)
-SHORTEST = 7 * BLOCK * HOP  # samples that the two convolutions need
 
 Array = NDArray[np.float32]
 

@@ -52,7 +52,8 @@ class Vectors:
         cls, world: World, raw: Matrix, white: Matrix, strange: Matrix, taught: Matrix, cut: NDArray[np.bool_],
         seconds: NDArray[np.float64],
     ) -> "Vectors":  # fmt: skip
-        full, cohort = fully_white(world, raw), fully_white(world, unwhitened(world, world.cohort))
+        both = fully_white(world, np.concatenate([raw, unwhitened(world, world.cohort)]))
+        full, cohort = both[: len(raw)], both[len(raw) :]
         near, full_near = nearest(white, world.cohort), nearest(full, cohort)
         return cls(raw, white, full, cohort, near, full_near, strange, taught, cut, seconds)
 

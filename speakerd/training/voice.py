@@ -100,14 +100,15 @@ def moments(voices: Sequence[Pcm], noise: Sequence[Pcm], scenes: tuple[int, int]
 def _asked(samples: Samples, gate: Gate) -> NDArray[np.intp]:
     """The frames at which the gate would open if it opened for anything."""
     asked: list[int] = []
+    now = 0
 
     class Never(Voice):
         def score(self, samples: Samples) -> float:
-            asked.append(segmenter.count - 1)
+            asked.append(now)
             return -1.0
 
     segmenter = Segmenter(gate, Never(*(np.zeros(0, np.float32),) * 6))
-    for frame in frames_of(samples):
+    for now, frame in enumerate(frames_of(samples)):  # noqa: B007 (it is what Never notes)
         segmenter.push(frame)
     found = np.array(asked, np.intp)
     return found[found >= LOOK - 1]

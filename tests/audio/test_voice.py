@@ -7,11 +7,12 @@ import pytest
 
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.audio.segmenter import FRAME, LOOK, Segmenter, frames_of
-from speakerd.audio.voice import SHORTEST, Voice, shipped
+from speakerd.audio.voice import Voice, shipped
 from speakerd.events import Samples
 from tests.recordings import clips, noises, room, talk
 
 SPAN = LOOK * FRAME
+SHORTEST = 7 * FRAME  # 140 ms
 
 
 def highest(samples: Samples) -> float:
