@@ -1,10 +1,16 @@
 """What a room, a distance and a microphone do to a scene, on batches of waveforms (torch)."""
 
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from speakerd.audio.features import FFT, FLOOR, HOP, MELS, SAMPLE_RATE, WINDOW, mel_matrix, window
+from speakerd.events import Samples
+from speakerd.training.data import Pcm, samples_of
 
 MADE = 30  # seconds of each coloured noise
 
@@ -38,6 +44,16 @@ class Augment:
         tilts = torch.linspace(0, 1, 8).unsqueeze(1)  # white to brown
         spectrum = torch.fft.rfft(torch.randn(8, MADE * SAMPLE_RATE, generator=self.draw))
         self.made = torch.fft.irfft(spectrum * torch.arange(1, spectrum.shape[1] + 1) ** -tilts)
+
+    @classmethod
+    def among(cls, noise: Sequence[Pcm], seed: int, snr: tuple[float, float] = (0, 25)) -> Self:
+        """The same with recordings."""
+        return cls(torch.from_numpy(samples_of(np.concatenate(noise))), seed, snr)
+
+    def one(self, samples: Samples) -> Samples:
+        """A single scene (samples,), heard in some room."""
+        heard: Samples = self(torch.from_numpy(samples)[None])[0].numpy()
+        return heard
 
     def __call__(self, scenes: Tensor) -> Tensor:
         """(batch, samples) in -1..1, clean, to the same, heard in some room."""

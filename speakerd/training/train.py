@@ -187,7 +187,7 @@ class Run:
             self.student.begin_with(begin)
         self.draw = torch.Generator().manual_seed(recipe.seed)
         noise = self.corpora.noise + babble(self.corpora, BABBLE, recipe.seed)
-        self.augment = Augment(torch.from_numpy(np.concatenate(noise).astype(np.float32) / 32768), recipe.seed)
+        self.augment = Augment.among(noise, recipe.seed)
 
     def say(self, line: str) -> None:
         stamped = f"{time.strftime('%H:%M:%S')} {line}"

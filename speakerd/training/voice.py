@@ -76,12 +76,12 @@ class Net(nn.Module):
 def moments(voices: Sequence[Pcm], noise: Sequence[Pcm], scenes: tuple[int, int], seed: int) -> Moments:
     """Of so many ``scenes`` with somebody and with nobody in them, what the gate asks about."""
     draw = np.random.default_rng(seed)
-    rooms = Augment(torch.from_numpy(np.concatenate(noise).astype(np.float32) / 32768), seed, SNR)
+    rooms = Augment.among(noise, seed, SNR)
     looks, voice, scene = [], [], []
     for number in range(sum(scenes)):
         somebody = number < scenes[0]
         dry = _said(voices[int(draw.integers(len(voices)))], draw) if somebody else _noise(noise, draw)
-        heard = rooms(torch.from_numpy(dry)[None])[0].numpy() if somebody or draw.random() < 0.5 else dry
+        heard = rooms.one(dry) if somebody or draw.random() < 0.5 else dry
         asked = _asked(heard, Gate(aggressiveness=int(draw.integers(4))))
         if somebody:
             power = np.square(dry.reshape(-1, FRAME)).mean(axis=1)

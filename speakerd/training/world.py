@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
@@ -44,7 +43,7 @@ def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Mat
     speech; the rest of the words are said in between the speech, and thresholds are set by what the spotter hears.
     """
     draw = np.random.default_rng(seed)
-    rooms = Augment(torch.from_numpy(np.concatenate(corpora.noise).astype(np.float32) / 32768), seed)
+    rooms = Augment.among(corpora.noise, seed)
     by_word: dict[Word, list[Clip]] = defaultdict(list)
     for clip in corpora.held_words:
         by_word[clip.corpus, clip.word].append(clip)
@@ -105,7 +104,7 @@ def _running(
         if between and i % WORD_AFTER == 0:
             parts.append(samples_of(between[draw.integers(len(between))].samples))
         samples = np.concatenate([np.pad(part, SAMPLE_RATE // 2) for part in parts])
-        heard = windows(encoder, _in_room(samples, rooms) if i % 2 else samples)
+        heard = windows(encoder, rooms.one(samples) if i % 2 else samples)
         placed = world.place(heard.vectors.astype(np.float32))
         vectors.append(placed.astype(np.float16))
         strangers = source != i if (source != i).any() else source == i
@@ -249,9 +248,4 @@ def _of_one(said: list[Said], shots: int, draw: np.random.Generator) -> tuple[li
 def _twice(clip: Clip, rooms: Augment) -> tuple[Samples, Samples]:
     """A clip with a pause around it, as it is and in some room."""
     quiet = np.pad(samples_of(clip.samples), SAMPLE_RATE // 2)
-    return quiet, _in_room(quiet, rooms)
-
-
-def _in_room(samples: Samples, rooms: Augment) -> Samples:
-    heard: Samples = rooms(torch.from_numpy(samples)[None])[0].numpy()
-    return heard
+    return quiet, rooms.one(quiet)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import soxr
-import torch
 from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
@@ -76,8 +75,7 @@ class Cache:
 def hear(encoder: Encoder, corpora: Corpora, seed: int = 0) -> Cache:
     """Embed what episodes need: a few minutes on one core."""
     draw = np.random.default_rng(seed)
-    noise = torch.from_numpy(np.concatenate(corpora.noise).astype(np.float32) / 32768)
-    rooms = Augment(noise, seed)
+    rooms = Augment.among(corpora.noise, seed)
     rows: list[tuple[Matrix, int, int, int, bool, int, int]] = []
     enlarged: list[Matrix] = []
     words: dict[tuple[str, str], int] = {}
@@ -96,8 +94,8 @@ def hear(encoder: Encoder, corpora: Corpora, seed: int = 0) -> Cache:
             rows.append((encoder.embed(found), word, speaker, number, quiet, kind, more))
     for number, pcm in enumerate(corpora.held_speech):
         rows += [(vector, -1, number, -1, True, TALK, -1) for vector in talk_of(encoder, pcm, draw)]
-    for start in draw.integers(0, len(noise) - SAMPLE_RATE, ROOMS):
-        piece = noise[start : start + SAMPLE_RATE].numpy()
+    for start in draw.integers(0, len(rooms.noise) - SAMPLE_RATE, ROOMS):
+        piece = rooms.noise[start : start + SAMPLE_RATE].numpy()
         rows.append((encoder.embed(Utterance(piece, 3200, 11200, 0.0, 0.0)), -1, -1, -1, True, ROOM, -1))
     vectors, *rest = zip(*rows, strict=True)
     columns = [np.array(column) for column in rest]
@@ -131,4 +129,4 @@ def _variants(clip: Clip, kind: int, rooms: Augment, draw: np.random.Generator) 
         if kind == ONCE:
             rate = draw.uniform(*SPEEDS)
             said = np.pad(soxr.resample(plain, SAMPLE_RATE * rate, SAMPLE_RATE), SAMPLE_RATE // 2)
-        yield rooms(torch.from_numpy(said)[None])[0].numpy(), False
+        yield rooms.one(said), False
