@@ -412,6 +412,9 @@ def test_what_was_forgotten_long_ago_goes_while_it_runs(
             eventually(lambda: kept() == 0, "it is still there")
             yield Waiting("nobody speaks")
 
+        def be_patient(self, seconds: float) -> None:
+            pass
+
         def close(self) -> None:
             pass
 

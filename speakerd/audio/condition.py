@@ -8,7 +8,7 @@ from enum import Enum
 import numpy as np
 
 from speakerd.audio.segmenter import FRAME, Room, Segmenter, decibels
-from speakerd.audio.sources import Source
+from speakerd.audio.sources import Behind, Source
 from speakerd.events import Samples, Waiting
 
 log = logging.getLogger(__name__)
@@ -77,17 +77,15 @@ class Condition:
         return Fault.OVERDRIVEN if often else None
 
 
-class Watched:
+class Watched(Behind):
     """A source whose sound is looked at on the way."""
 
     def __init__(self, source: Source, condition: Condition) -> None:
-        self._source, self._condition = source, condition
+        super().__init__(source)
+        self._condition = condition
 
     def __iter__(self) -> Iterator[Samples | Waiting]:
         for sound in self._source:
             if not isinstance(sound, Waiting):
                 self._condition.look(sound)
             yield sound
-
-    def close(self) -> None:
-        self._source.close()

@@ -60,6 +60,7 @@ class Microphone:
         self._ending: Future[None] | None = None  # of the last stream
         self._pause = FIRST_PAUSE  # before the next attempt
         self._saw, self._looked = surroundings(), time.monotonic()
+        self._patience = 0.0
         self._closed = False
         self.overflows = 0
         self._reported = 0
@@ -81,6 +82,9 @@ class Microphone:
                     log.warning("no microphone (trying again, every %d s at the latest): %s", LONGEST_PAUSE, trouble)
             yield from self._wait(self._pause, trouble)
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+    def be_patient(self, seconds: float) -> None:
+        self._patience = seconds
 
     def close(self) -> None:
         self._closed = True
@@ -105,6 +109,8 @@ class Microphone:
             framer = _Framer(round(stream.samplerate), channels, self._channel)
             heard, patience = time.monotonic(), STARTS_WITHIN
             while not self._closed:
+                if self._patience and self._blocks.empty():
+                    time.sleep(self._patience)
                 try:
                     block = self._blocks.get(timeout=HEARTBEAT)
                 except Empty:

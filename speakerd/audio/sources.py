@@ -3,6 +3,7 @@
 import io
 import os
 import select
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -23,8 +24,25 @@ class Source(Protocol):
 
     def __iter__(self) -> Iterator[Samples | Waiting]: ...
 
+    def be_patient(self, seconds: float) -> None:
+        """From now on, where there is no sound yet, let it gather for so long before looking again: each time that a
+        machine wakes up costs as much as a dozen frames."""
+
     def close(self) -> None:
         """End the iteration within a second; may be called from another thread or a signal handler."""
+
+
+class Behind:
+    """A source behind another one, which it leaves alone as long as it is to be left alone itself."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def be_patient(self, seconds: float) -> None:
+        self._source.be_patient(seconds)
+
+    def close(self) -> None:
+        self._source.close()
 
 
 class FileSource:
@@ -47,6 +65,9 @@ class FileSource:
                 return
             yield frame
 
+    def be_patient(self, seconds: float) -> None:
+        """All of it is there."""
+
     def close(self) -> None:
         self._closed = True
 
@@ -59,6 +80,7 @@ class PcmSource:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
+        self._patience = 0.0
         self._closed = False
 
     def __iter__(self) -> Iterator[Samples | Waiting]:
@@ -76,6 +98,9 @@ class PcmSource:
             pending = pending[whole:]
         yield from frames_of(_from_pcm(pending[: len(pending) // 2 * 2]))
 
+    def be_patient(self, seconds: float) -> None:
+        self._patience = seconds
+
     def close(self) -> None:
         self._closed = True
 
@@ -90,6 +115,8 @@ class PcmSource:
         arrivals = select.poll()
         arrivals.register(descriptor, select.POLLIN)
         while not self._closed:
+            if self._patience and not arrivals.poll(0):
+                time.sleep(self._patience)
             if not arrivals.poll(HEARTBEAT * 1000):
                 yield b""
             elif data := os.read(descriptor, 65536):

@@ -34,25 +34,31 @@ def bench(session: Session, seconds: int, commands: int) -> None:
 )
 @click.option("--epochs", type=click.IntRange(1), default=36)
 @click.option("--synthetic", type=click.IntRange(0), default=0, help="First synthesise so many words and phrases.")
+@click.option("--small", is_flag=True, help="A third of the multiplications, for the slowest boards.")
+@click.option("--without", multiple=True, help="Go without a lever (to tell what it is good for): frames, rooms, ...")
 @click.option("--seed", type=int, default=0)
 @common
 def train(
     session: Session, data: Path, teacher: Path, folder: Path, models: Path, begin: Path | None, epochs: int,
-    synthetic: int, seed: int,
+    synthetic: int, small: bool, without: tuple[str, ...], seed: int,
 ) -> None:  # fmt: skip
     """Train the encoder (extra `train`). Started again with the same --run, it goes on from its checkpoint."""
     try:
+        from speakerd.training.model import LARGE, SMALL
+        from speakerd.training.run import LEVERS, Recipe, Run
         from speakerd.training.synthetic import make
-        from speakerd.training.train import Recipe, Run
     except ImportError as error:
         raise SpeakerdError(f"training needs torch, onnx, wordfreq ({error}): pip install 'speakerd[train]'") from error
     from speakerd.cli.evaluate import counted
 
+    if unknown := set(without) - set(LEVERS):
+        raise click.BadParameter(f"there is no {', '.join(sorted(unknown))} to go without, but {', '.join(LEVERS)}")
     with counted("synthesising") as told:
         for _ in make(data / "synthetic/train", synthetic, seed):
             told("")
+    recipe = Recipe(epochs=epochs, seed=seed, channels=SMALL if small else LARGE, without=frozenset(without))
     try:
-        run = Run(data, teacher, folder, Recipe(epochs=epochs, seed=seed), begin)
+        run = Run(data, teacher, folder, recipe, begin)
     except FileNotFoundError as error:
         raise SpeakerdError(str(error)) from error
     run.train()

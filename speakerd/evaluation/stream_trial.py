@@ -38,6 +38,9 @@ class _Playing:
     def __iter__(self) -> Iterator[Samples]:
         return frames_of(self.samples)
 
+    def be_patient(self, seconds: float) -> None:
+        pass  # all of it is there
+
     def close(self) -> None:
         pass  # nobody ends it early
 

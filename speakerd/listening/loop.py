@@ -2,7 +2,6 @@
 
 import logging
 import queue
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -13,11 +12,9 @@ from speakerd.listening.spotter import Spotter
 log = logging.getLogger(__name__)
 
 TAP_FRAMES = 500  # ten seconds: a listener-in that is slower loses frames, the loop never waits for it
-# Seconds that sound may gather while nobody speaks: each time that the loop wakes up costs as much as a dozen frames.
-# A command is longer, and what has gathered is caught up with at once. Half a block of the microphone's (devices.py) is
-# left to wait for, which shows that there was nothing more.
+# Seconds that sound may gather while nobody waits for an answer. A command is longer, and what has gathered is caught up
+# with at once; in the middle of talk a decision waits as long for the end of the word.
 GATHER = 0.35
-WAITED = 0.03  # seconds for a frame that was not there yet
 
 
 class Loop:
@@ -47,7 +44,7 @@ class Loop:
     def run(self, detected: Callable[[Detection], None], progress: Callable[[], None] = lambda: None) -> None:
         """Listen until the source ends. ``progress`` is called for every frame, and while the source waits."""
         try:
-            for frame in self._unhurried():
+            for frame in self._source:
                 progress()
                 self._deaf = self._deaf or bool(self._taps)
                 self._lend(frame)
@@ -55,6 +52,7 @@ class Loop:
                     if self.waiting is None:
                         self._spotter.reset()
                     self.waiting = frame.reason
+                    self._source.be_patient(0.0)
                     continue
                 self.frames += 1
                 self.waiting = None
@@ -62,6 +60,7 @@ class Loop:
                     if not self._deaf:  # nobody's lesson fires a command
                         detected(detection)
                 self._deaf = self._deaf and self._spotter.segmenter.open
+                self._source.be_patient(self._patience())
             for detection in self._spotter.flush():
                 if not self._deaf:
                     detected(detection)
@@ -70,15 +69,8 @@ class Loop:
             for tap in self._taps:
                 tap.put(None)
 
-    def _unhurried(self) -> Iterator[Samples | Waiting]:
-        """The source, left alone for a while where it has to be waited for and nobody speaks."""
-        asked = time.monotonic()
-        for sound in self._source:
-            waited = time.monotonic() > asked + WAITED
-            yield sound
-            if waited and not (isinstance(sound, Waiting) or self._taps or self.speech):
-                time.sleep(GATHER)
-            asked = time.monotonic()
+    def _patience(self) -> float:
+        return 0.0 if self._taps or self._spotter.hurried else GATHER
 
     def _lend(self, frame: Samples | Waiting) -> None:
         for tap in self._taps:

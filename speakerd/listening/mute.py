@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from speakerd.audio.sources import Source
+from speakerd.audio.sources import Behind, Source
 from speakerd.errors import SpeakerdError
 from speakerd.events import Samples, Waiting
 
@@ -64,11 +64,12 @@ class MuteSwitch:
         self._until = None
 
 
-class Muted:
+class Muted(Behind):
     """A source as the house wants it heard: while muted, nothing of its sound gets through to be looked at."""
 
     def __init__(self, source: Source, mute: MuteSwitch) -> None:
-        self._source, self._mute = source, mute
+        super().__init__(source)
+        self._mute = mute
 
     def __iter__(self) -> Iterator[Samples | Waiting]:
         was = False
@@ -80,9 +81,6 @@ class Muted:
                 log.info("no longer muted")
             was = on
             yield Waiting(self._mute.words) if on else sound
-
-    def close(self) -> None:
-        self._source.close()
 
 
 def _read(file: Path) -> float | None:

@@ -14,7 +14,7 @@ from speakerd.audio.segmenter import FRAME, LONGEST, Segmenter, decibels
 from speakerd.config.settings import Gate
 from speakerd.events import Detection, Evidence, Samples, Utterance
 from speakerd.listening.peaks import Candidate, Peaks
-from speakerd.listening.windows import Ear, Hop
+from speakerd.listening.windows import SURE, Ear, Hop
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.head import Matrix
 from speakerd.recognition.lengths import fitting
@@ -81,6 +81,11 @@ class Spotter:
     @property
     def segmenter(self) -> Segmenter:
         return self._ear.segmenter
+
+    @property
+    def hurried(self) -> bool:
+        """Whether somebody has just stopped speaking, or may just have said a command."""
+        return self.segmenter.open and (0 < self.segmenter.pause <= 2 * SURE or self._peaks.rising)
 
     def know(self, knowledge: Knowledge) -> None:
         """Listen for other commands from the next hop on."""

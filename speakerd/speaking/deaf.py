@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from speakerd.audio.sources import Source
+from speakerd.audio.sources import Behind, Source
 from speakerd.events import Samples, Waiting
 
 WAITED = 0.01  # seconds for a frame that was not there yet
@@ -33,12 +33,13 @@ class Deafness:
                 self._playing -= 1
 
 
-class Deafened:
+class Deafened(Behind):
     """A source that gives no sound while there is ``deafness``, nor afterwards what was captured meanwhile and is only
     now read, because the machine is slow: that is over as soon as a frame has to be waited for."""
 
     def __init__(self, source: Source, deafness: Deafness) -> None:
-        self._source, self._deafness = source, deafness
+        super().__init__(source)
+        self._deafness = deafness
 
     def __iter__(self) -> Iterator[Samples | Waiting]:
         late = 0
@@ -54,6 +55,3 @@ class Deafened:
             else:
                 yield sound
             asked = time.monotonic()
-
-    def close(self) -> None:
-        self._source.close()

@@ -17,18 +17,18 @@ MADE = 30  # seconds of each coloured noise
 
 def features(samples: Tensor) -> Tensor:
     """The log-mel features of audio/features.py, batched: (batch, samples) to (batch, samples // 160, 40)."""
-    blocks = F.pad(samples, (WINDOW - HOP, 0)).unfold(1, WINDOW, HOP) * torch.from_numpy(window())
+    blocks = F.pad(samples, (WINDOW - HOP, 0)).unfold(1, WINDOW, HOP) * torch.from_numpy(window()).to(samples)
     spectrum = torch.fft.rfft(blocks, FFT)
     energy = spectrum.real.square() + spectrum.imag.square()
-    return torch.log(energy @ torch.from_numpy(mel_matrix()) + FLOOR)
+    return torch.log(energy @ torch.from_numpy(mel_matrix()).to(samples) + FLOOR)
 
 
 def masked(frames: Tensor, draw: torch.Generator) -> Tensor:
     """Hide two runs of up to 6 mel bands in each scene (SpecAugment, arXiv 1904.08779)."""
-    band = torch.arange(MELS)
+    band = torch.arange(MELS, device=frames.device)
     for _ in range(2):
-        width = torch.randint(0, 7, (len(frames), 1), generator=draw)
-        start = (torch.rand(len(frames), 1, generator=draw) * (MELS - width + 1)).long()
+        width = torch.randint(0, 7, (len(frames), 1), generator=draw, device=draw.device)
+        start = (torch.rand(len(frames), 1, generator=draw, device=draw.device) * (MELS - width + 1)).long()
         hidden = (band >= start) & (band < start + width)
         frames = torch.where(hidden.unsqueeze(1), frames.mean(dim=(1, 2), keepdim=True), frames)
     return frames
@@ -38,17 +38,19 @@ class Augment:
     """Rooms (p 0.5), microphone colour, noise at 0-25 dB (p 0.85), gain -25..+8 dB, clipping."""
 
     def __init__(self, noise: Tensor, seed: int, snr: tuple[float, float] = (0, 25)) -> None:
-        """``noise`` (samples,): recordings one after another; ``snr``: from the lowest to the highest, in dB."""
+        """``noise`` (samples,): recordings one after another, on the device that scenes are on; ``snr``: from the
+        lowest to the highest, in dB."""
         self.noise, self.snr = noise, snr
-        self.draw = torch.Generator().manual_seed(seed)
+        self.draw = torch.Generator(noise.device).manual_seed(seed)
         tilts = torch.linspace(0, 1, 8).unsqueeze(1)  # white to brown
-        spectrum = torch.fft.rfft(torch.randn(8, MADE * SAMPLE_RATE, generator=self.draw))
-        self.made = torch.fft.irfft(spectrum * torch.arange(1, spectrum.shape[1] + 1) ** -tilts)
+        spectrum = torch.fft.rfft(torch.randn(8, MADE * SAMPLE_RATE, generator=self.draw, device=noise.device))
+        falling = torch.arange(1, spectrum.shape[1] + 1) ** -tilts
+        self.made = torch.fft.irfft(spectrum * falling.to(noise.device))
 
     @classmethod
-    def among(cls, noise: Sequence[Pcm], seed: int, snr: tuple[float, float] = (0, 25)) -> Self:
+    def among(cls, noise: Sequence[Pcm], seed: int, snr: tuple[float, float] = (0, 25), device: str = "cpu") -> Self:
         """The same with recordings."""
-        return cls(torch.from_numpy(samples_of(np.concatenate(noise))), seed, snr)
+        return cls(torch.from_numpy(samples_of(np.concatenate(noise))).to(device), seed, snr)
 
     def one(self, samples: Samples) -> Samples:
         """A single scene (samples,), heard in some room."""
@@ -68,14 +70,17 @@ class Augment:
         return heard.clamp(-1, 1)
 
     def _uniform(self, batch: int, low: float, high: float) -> Tensor:
-        return torch.rand(batch, 1, generator=self.draw) * (high - low) + low
+        return torch.rand(batch, 1, generator=self.draw, device=self.draw.device) * (high - low) + low
+
+    def _places(self, below: int, batch: int) -> list[int]:
+        places: list[int] = torch.randint(0, below, (batch,), generator=self.draw, device=self.draw.device).tolist()
+        return places
 
     def _impulse_responses(self, batch: int) -> Tensor:
         """Direct sound and an exponentially decaying tail (RT60 0.1-0.8 s, direct-to-reverberant -3 to 15 dB)."""
-        time = torch.arange(SAMPLE_RATE // 2) / SAMPLE_RATE
-        tail = torch.randn(batch, len(time), generator=self.draw) * torch.exp(
-            -6.9 * time / self._uniform(batch, 0.1, 0.8)
-        )
+        time = torch.arange(SAMPLE_RATE // 2, device=self.draw.device) / SAMPLE_RATE
+        falling = torch.exp(-6.9 * time / self._uniform(batch, 0.1, 0.8))
+        tail = torch.randn(batch, len(time), generator=self.draw, device=self.draw.device) * falling
         tail[:, : SAMPLE_RATE // 400] = 0  # the first reflection takes 2.5 ms
         tail = tail / tail.square().sum(dim=1, keepdim=True).sqrt()
         tail = tail * 10 ** (-self._uniform(batch, -3, 15) / 20) * (self._uniform(batch, 0, 1) < 0.5)
@@ -88,7 +93,7 @@ class Augment:
         """Convolve with the room and a smooth random microphone curve (up to 8 dB), both in the spectrum."""
         length = scenes.shape[1] + rooms.shape[1]
         spectrum = torch.fft.rfft(scenes, length) * torch.fft.rfft(rooms, length)
-        curve = torch.randn(len(scenes), 1, 8, generator=self.draw) * 3
+        curve = torch.randn(len(scenes), 1, 8, generator=self.draw, device=self.draw.device) * 3
         curve = F.interpolate(curve, spectrum.shape[1], mode="linear", align_corners=True).squeeze(1).clamp(-8, 8)
         heard: Tensor = torch.fft.irfft(spectrum * 10 ** (curve / 20), length)
         return heard[:, : scenes.shape[1]]
@@ -96,10 +101,9 @@ class Augment:
     def _noises(self, shape: torch.Size) -> Tensor:
         """Pieces of recorded noise (two of three) or coloured noise, each at unit level."""
         batch, length = shape
-        starts = torch.randint(0, len(self.noise) - length, (batch,), generator=self.draw)
-        pieces = torch.stack([self.noise[s : s + length] for s in starts.tolist()])
-        which = torch.randint(0, len(self.made), (batch,), generator=self.draw).tolist()
-        starts = torch.randint(0, self.made.shape[1] - length, (batch,), generator=self.draw)
-        made = torch.stack([self.made[w, s : s + length] for w, s in zip(which, starts.tolist(), strict=True)])
+        pieces = torch.stack([self.noise[at : at + length] for at in self._places(len(self.noise) - length, batch)])
+        which = self._places(len(self.made), batch)
+        starts = self._places(self.made.shape[1] - length, batch)
+        made = torch.stack([self.made[w, at : at + length] for w, at in zip(which, starts, strict=True)])
         made = torch.where(self._uniform(batch, 0, 1) < 0.67, pieces, made)
         return made / made.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-4)

@@ -17,6 +17,11 @@ from torch import Tensor, nn
 from speakerd.audio.features import HOP, MELS, SAMPLE_RATE
 
 STRIDE = 8  # feature frames per trunk frame
+# Twice as fast where the processor multiplies it, ten times slower where it does not.
+BFLOAT16 = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+# Channels where 18, 9, 5, 3 bands and one are left; the first two at 20 ms, then at 40, the last at 80.
+LARGE = (24, 48, 72, 112, 144)
+SMALL = (12, 24, 40, 72, 96)  # for the slowest boards
 
 
 class CausalConv(nn.Module):
@@ -70,8 +75,7 @@ class Block(nn.Module):
 class Trunk(nn.Module):
     """Features (batch, frames, 40), frames a multiple of 8, to trunk frames (batch, frames / 8, width)."""
 
-    def __init__(self, channels: tuple[int, int, int, int, int] = (24, 48, 72, 112, 144)) -> None:
-        """``channels`` where 18, 9, 5, 3 bands and one are left; the first two at 20 ms, then at 40, the last at 80."""
+    def __init__(self, channels: tuple[int, ...] = LARGE) -> None:
         super().__init__()
         self.width = channels[-1]
         self.stem = CausalConv(1, channels[0], MELS, (5, 5), (2, 2), padded=False, zero_sum=True)

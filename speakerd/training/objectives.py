@@ -14,13 +14,15 @@ class AmSoftmax(nn.Module):
         self.margin, self.scale, self.sample = margin, scale, sample
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """Unit embeddings (words, size) and their classes (words,), which are on the CPU wherever the rest is."""
         weight: Tensor = self.weight
         if len(weight) > self.sample:
             kept = torch.zeros(len(weight), dtype=torch.bool)
             kept[torch.randperm(len(weight))[: self.sample]] = True
             kept[labels] = True
             labels = (torch.cumsum(kept, 0) - 1)[labels]
-            weight = weight[kept]
+            weight = weight[kept.nonzero().squeeze(1).to(weight.device)]
+        labels = labels.to(weight.device)
         cosine = embeddings @ F.normalize(weight, dim=1).T
         cosine = cosine - self.margin * F.one_hot(labels, len(weight))
         return F.cross_entropy(self.scale * cosine, labels)
@@ -37,7 +39,7 @@ def contrast(predicted: Tensor, target: Tensor, scale: float = 20.0) -> Tensor:
     alike = target @ target.T > 0.8
     alike.fill_diagonal_(False)
     cosine = F.normalize(predicted, dim=1) @ target.T
-    return F.cross_entropy((scale * cosine).masked_fill(alike, -1e4), torch.arange(len(target)))
+    return F.cross_entropy((scale * cosine).masked_fill(alike, -1e4), torch.arange(len(target), device=target.device))
 
 
 def word_distillation(predicted: Tensor, target: Tensor) -> Tensor:

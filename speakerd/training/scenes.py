@@ -32,7 +32,7 @@ class Composition:
 
 MARGIN = 2400  # clips carry 150 ms around the word
 PHRASES = 0.2  # so many clips begin a phrase
-SYNTHETIC = 8000  # recordings of those in one composition, at most
+SYNTHETIC = 12000  # recordings of those in one composition, at most
 LONGEST = 3 * SAMPLE_RATE
 
 
@@ -45,21 +45,22 @@ class Said:
     seldom: int = -1
 
 
-def _everything(corpora: Corpora, draw: np.random.Generator) -> Iterator[Said]:
+def _everything(corpora: Corpora, draw: np.random.Generator, without: frozenset[str]) -> Iterator[Said]:
     """All that one composition holds, in its order."""
     often, seldom = corpora.classes()
     of_speaker: dict[tuple[str, str], list[int]] = defaultdict(list)
     for index, clip in enumerate(corpora.words):
         of_speaker[clip.corpus, clip.speaker].append(index)
     words = len(corpora.words)
-    made = draw.permutation(len(corpora.synthetic))[:SYNTHETIC]
+    made = draw.permutation(len(corpora.synthetic))[: 0 if "synthetic" in without else SYNTHETIC]
+    phrases = 0 if "phrases" in without else PHRASES
     for index in draw.permutation(words + len(made)):
         if index >= words:
             yield Said(_levelled(_perturbed(corpora.synthetic[made[index - words]], draw, wide=True), draw))
             continue
         clip = corpora.words[index]
         name = (clip.corpus, clip.word)
-        if draw.random() < PHRASES:
+        if draw.random() < phrases:
             count = int(draw.integers(1, 3))
             others = [corpora.words[i].samples for i in draw.choice(of_speaker[clip.corpus, clip.speaker], count)]
             yield Said(_levelled(_perturbed(_joined([clip.samples, *others], draw), draw, wide=True), draw)[:LONGEST])
@@ -80,15 +81,18 @@ def _joined(words: list[Pcm], draw: np.random.Generator) -> Pcm:
     return np.concatenate(parts)
 
 
-def compose(corpora: Corpora, seed: int, limit: int | None = None) -> Composition:
-    """Lay out one composition. ``limit`` bounds the number of scenes (for tests)."""
+def compose(
+    corpora: Corpora, seed: int, limit: int | None = None, without: frozenset[str] = frozenset()
+) -> Composition:
+    """Lay out one composition. ``limit`` bounds the number of scenes (for tests); it may go ``without`` phrases of
+    words or what is synthetic, to tell what these are good for."""
     draw = np.random.default_rng(seed)
     talk = [draw.permutation(len(corpora.speech)).tolist()] if corpora.speech else [[]]
     scenes: list[Pcm] = []
     spans: list[tuple[int, int, int, int, int, int]] = []
     clips: list[Pcm] = []
     scene, at = _quiet(draw), int(draw.integers(0, 12000))
-    for said in _everything(corpora, draw):
+    for said in _everything(corpora, draw, without):
         samples = said.samples[: SCENE - 1]
         if at + len(samples) > SCENE:
             _fill(scene, at, corpora, talk[0], draw)

@@ -1,8 +1,9 @@
 """Synthesised words and phrases in many languages: an auxiliary task that has the distillation losses alone.
 
 Few languages are at hand as recordings. What the teacher makes of a sound needs no label, so words from the lists of
-wordfreq, spoken by espeak-ng in all its voices, show the student sounds and orders of sounds that no recording holds.
-They are never classes, never evaluated on, and never make up what ships as impostors.
+wordfreq, spoken by espeak-ng in all its voices and, in English, by flite in those that were once a person's, show the
+student sounds and orders of sounds that no recording holds. They are never classes, never evaluated on, and never make
+up what ships as impostors.
 """
 
 import subprocess
@@ -37,6 +38,8 @@ VARIANTS = (
     + ["linda", "max", "miguel", "norbert", "pablo", "paul", "pedro", "quincy", "rob", "sandro", "shelby", "steph"]
     + ["steph2", "travis", "victor", "whisper", "zac"]
 )  # fmt: skip
+PEOPLE = ["awb", "rms", "slt"] * 2 + ["kal16"]  # flite's voices; the last is less like a person
+BY_PEOPLE = 0.3  # so many are English in one of those
 WORDS = 6000  # of each language, the commonest
 LONGEST = 3.0  # seconds
 
@@ -45,7 +48,7 @@ def make(folder: Path, count: int, seed: int = 0) -> Iterator[int]:
     """Write ``count`` recordings below ``folder`` (those that are there stay); yields how many there are.
 
     Raises:
-        SpeakerdError: espeak-ng is not installed.
+        SpeakerdError: espeak-ng or flite is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = {
@@ -63,18 +66,11 @@ def _one(path: Path, vocabulary: dict[str, list[str]], seed: int) -> None:
         return
     draw = np.random.default_rng(seed)
     while True:
-        language = str(draw.choice(list(VOICES)))
-        # common words are short, rare ones long: a phrase of common ones or one of any
-        count = int(draw.choice([1, 2, 3], p=[0.55, 0.3, 0.15]))
-        text = " ".join(draw.choice(vocabulary[language], size=count))
-        voice = f"{draw.choice(VOICES[language])}+{draw.choice(VARIANTS)}"
-        options = ["-p", str(draw.integers(20, 85)), "-s", str(draw.integers(120, 240))]
+        command = _of_people(vocabulary, draw) if draw.random() < BY_PEOPLE else _of_languages(vocabulary, draw)
         try:
-            said = subprocess.run(
-                ["espeak-ng", "-v", voice, *options, "--stdout", text], capture_output=True, check=True, timeout=20
-            ).stdout
+            said = subprocess.run(command, capture_output=True, check=True, timeout=20).stdout
         except FileNotFoundError as error:
-            raise SpeakerdError("espeak-ng is not installed: sudo apt install espeak-ng") from error
+            raise SpeakerdError(f"{command[0]} is not installed: sudo apt install {command[0]}") from error
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
             continue
         samples, rate = soundfile.read(BytesIO(said), dtype="float32")
@@ -84,6 +80,23 @@ def _one(path: Path, vocabulary: dict[str, list[str]], seed: int) -> None:
             soundfile.write(new, clip, SAMPLE_RATE, format="FLAC")
             new.replace(path)
             return
+
+
+def _of_languages(vocabulary: dict[str, list[str]], draw: np.random.Generator) -> list[str]:
+    language = str(draw.choice(list(VOICES)))
+    # common words are short, rare ones long: a phrase of common ones or one of any
+    count = int(draw.choice([1, 2, 3], p=[0.55, 0.3, 0.15]))
+    text = " ".join(draw.choice(vocabulary[language], size=count))
+    voice = f"{draw.choice(VOICES[language])}+{draw.choice(VARIANTS)}"
+    options = ["-p", str(draw.integers(20, 85)), "-s", str(draw.integers(120, 240))]
+    return ["espeak-ng", "-v", voice, *options, "--stdout", text]
+
+
+def _of_people(vocabulary: dict[str, list[str]], draw: np.random.Generator) -> list[str]:
+    count = int(draw.choice([1, 2, 3, 4], p=[0.3, 0.35, 0.25, 0.1]))
+    text = " ".join(draw.choice(vocabulary["en"], size=count))
+    stretch = f"duration_stretch={draw.uniform(0.75, 1.35):.2f}"
+    return ["flite", "-voice", str(draw.choice(PEOPLE)), "--setf", stretch, "-t", text, "-o", "/dev/stdout"]
 
 
 def _trimmed(samples: np.ndarray[tuple[int], np.dtype[np.float32]]) -> np.ndarray[tuple[int], np.dtype[np.float32]]:

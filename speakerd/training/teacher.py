@@ -1,4 +1,4 @@
-"""Distillation targets from a published speech embedding (Lin et al. 2020, arXiv 2002.01322), run by onnxruntime.
+"""Distillation targets from a published speech embedding (Lin et al. 2020, arXiv 2002.01322).
 
 The teacher gives a 96-d frame every 80 ms that sees 775 ms; a causal student predicts it at the end of that span, which
 is student frame ``LAG + i`` for teacher frame ``i``. A whole word's target is a summary of its frames when it is heard
@@ -7,61 +7,118 @@ simple few-shot space known to us (on the development words three examples a com
 ACC@1%FAR of it, and 0.76, 0.84, 0.58 and 0.69 of the mean with full whitening), so the student's space is pulled to it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
-import onnxruntime
+import onnx
 import torch
-from numpy.typing import NDArray
+import torch.nn.functional as F  # noqa: N812
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import numpy_helper
 from torch import Tensor
 
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.errors import SpeakerdError
 from speakerd.training.data import Pcm
+from speakerd.training.model import BFLOAT16
 from speakerd.training.scenes import MARGIN, Composition
 
 LAG = 9
 SUMMARY = 3 * 96
 MIDDLE = 6200  # samples from the beginning of a teacher frame's span to its middle
 HOP = 1280  # samples between teacher frames
+BLOCK, STEP = 400, 160  # samples of a spectrum, and between spectra
 SHORTEST = 24000  # samples that a clip is padded to before the teacher hears it
-
-Vectors = NDArray[np.float32]
+TOGETHER = 64  # scenes or clips that it hears at once
 
 
 @dataclass(frozen=True)
 class Targets:
     """``frames`` (scenes, teacher frames, 96) float16 standardised; ``words`` (clips, SUMMARY) whitened, unit."""
 
-    frames: NDArray[np.float16]
-    words: Vectors
+    frames: Tensor
+    words: Tensor
 
 
 class Teacher:
-    def __init__(self, path: Path, threads: int = 2) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+    """The network of the file, computed by torch where the student learns."""
+
+    def __init__(self, path: Path, device: str = "cpu") -> None:
+        """
+        Raises:
+            SpeakerdError: the file is no such network.
+        """
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime has a family of exceptions of its own
+            graph = onnx.load(path).graph
+            (features,) = (attribute.g for node in graph.node if node.op_type == "Loop" for attribute in node.attribute)
+            found = [*graph.initializer, *features.initializer]
+            arrays = {item.name: torch.from_numpy(numpy_helper.to_array(item).copy()).to(device) for item in found}
+            self._window = arrays["map/while/stft/hann_window/sub_2:0"]
+            self._mel = arrays["map/while/linear_to_mel_weight_matrix:0"]
+            first = [node.op_type for node in graph.node].index("Conv")
+            self._layers = [_layer(node, arrays) for node in graph.node[first:] if node.op_type != "Transpose"]
+        except (DecodeError, ValueError, KeyError) as error:
             raise SpeakerdError(f"{path} is not a model that can be run: {str(error).splitlines()[0]}") from error
-        self._input = self._session.get_inputs()[0].name
+        self.device = device
 
-    def frames(self, pcm: NDArray[np.int16]) -> Vectors:
-        """(batch, samples) to (batch, frames, 96)."""
-        (out,) = self._session.run(None, {self._input: pcm.astype(np.float32) / 32768})
-        return np.asarray(out[:, :, 0], np.float32)
+    @torch.no_grad()
+    def frames(self, pcm: Tensor) -> Tensor:
+        """(batch, samples; int16) to (batch, frames, 96)."""
+        blocks = (pcm.to(self.device).float() / 32768).unfold(1, BLOCK, STEP) * self._window
+        x = torch.log(torch.fft.rfft(blocks, 512).abs() @ self._mel + 1e-3).unsqueeze(1)
+        x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
+            for layer in self._layers:
+                x = layer(x)
+        return x.squeeze(3).transpose(1, 2).float()
 
-    def word(self, clip: Pcm) -> Vectors:
-        """Summary (SUMMARY,) of a clip heard alone."""
-        room = max(SHORTEST, len(clip) + SAMPLE_RATE // 2)
-        before = (room - len(clip)) // 2
-        (frames,) = self.frames(np.pad(clip, (before, room - len(clip) - before))[None])
-        middles = np.arange(len(frames)) * HOP + MIDDLE
-        inside = np.abs(middles - room / 2) <= max(len(clip) / 2 - MARGIN / 2, HOP)
-        (summary,) = summaries(torch.from_numpy(frames[inside][None]), torch.ones(1, int(inside.sum()))).numpy()
-        return np.asarray(summary, np.float32)
+    def words(self, clips: list[Pcm]) -> Tensor:
+        """Summaries (clips, SUMMARY) of clips, each heard alone."""
+        told = torch.empty(len(clips), SUMMARY, device=self.device)
+        order = np.argsort([len(clip) for clip in clips], kind="stable")
+        for chunk in np.array_split(order, max(1, len(order) // TOGETHER)):
+            some = [clips[i] for i in chunk]
+            rooms = [max(SHORTEST, len(clip) + SAMPLE_RATE // 2) for clip in some]
+            laid = np.zeros((len(some), rooms[-1]), np.int16)
+            for row, clip, long in zip(laid, some, rooms, strict=True):
+                row[(long - len(clip)) // 2 :][: len(clip)] = clip
+            runs = self.frames(torch.from_numpy(laid))
+            middles = np.arange(runs.shape[1]) * HOP + MIDDLE
+            ends = np.array([max(len(clip) / 2 - MARGIN / 2, HOP) for clip in some])
+            room = np.array(rooms)[:, None]
+            inside = (np.abs(middles - room / 2) <= ends[:, None]) & (middles + MIDDLE <= room)
+            first, count = inside.argmax(axis=1), inside.sum(axis=1)
+            at = torch.from_numpy(np.minimum(first[:, None] + np.arange(count.max()), len(middles) - 1))
+            mask = torch.from_numpy(np.arange(count.max()) < count[:, None]).float()
+            rows = torch.arange(len(some))[:, None]
+            told[torch.from_numpy(chunk)] = summaries(runs[rows, at], mask.to(self.device))
+        return told
+
+
+def _layer(node: onnx.NodeProto, arrays: dict[str, Tensor]) -> Callable[[Tensor], Tensor]:
+    """One step of the network: (batch, channels, time, bands) to the same."""
+    given = [arrays[name] for name in node.input[1:]]
+    about = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+    match node.op_type:
+        case "Conv":  # along frequency it is padded, along time never
+            bands = (0, about["kernel_shape"][1] // 2)
+            return lambda x: F.conv2d(x, given[0], given[1] if len(given) > 1 else None, padding=bands)
+        case "MaxPool":
+            return lambda x: F.max_pool2d(x, about["kernel_shape"], about["strides"])
+        case "BatchNormalization":
+            scale, shift, mean, variance = given
+            return lambda x: F.batch_norm(x, mean, variance, scale, shift, eps=about["epsilon"])
+        case "Relu":
+            return F.relu_
+        case "LeakyRelu":
+            return lambda x: F.leaky_relu_(x, about["alpha"])
+        case "Max":
+            least = float(given[0])
+            return lambda x: x.clamp_(min=least)
+    raise ValueError(f"{node.op_type} is none of its steps")
 
 
 def summaries(runs: Tensor, mask: Tensor) -> Tensor:
@@ -84,27 +141,37 @@ def summaries(runs: Tensor, mask: Tensor) -> Tensor:
 class Scale:
     """How the teacher's numbers are brought to one scale: frames by dimension, words by their full covariance."""
 
-    frame_mean: Vectors
-    frame_deviation: Vectors
-    word_mean: Vectors
-    whitening: Vectors
+    frame_mean: Tensor
+    frame_deviation: Tensor
+    word_mean: Tensor
+    whitening: Tensor
 
     @classmethod
-    def fit(cls, frames: Vectors, words: Vectors) -> "Scale":
-        values, vectors = np.linalg.eigh(np.cov(words.T))
-        values = np.maximum(values, 0) + 2 * values.mean()
-        flat = frames.reshape(-1, frames.shape[-1])
-        return cls(flat.mean(0), flat.std(0) + 1e-3, words.mean(0), (vectors / np.sqrt(values)).astype(np.float32))
+    def fit(cls, frames: Tensor, words: Tensor) -> Self:
+        values, vectors = torch.linalg.eigh(torch.cov(words.T.double()))
+        values = values.clamp(min=0) + 2 * values.mean()
+        flat = frames.flatten(0, 1)
+        whitening = (vectors / values.sqrt()).float()
+        return cls(flat.mean(dim=0), flat.std(dim=0) + 1e-3, words.mean(dim=0), whitening)
 
-    def word(self, words: Vectors) -> Vectors:
-        white = (words - self.word_mean) @ self.whitening
-        return np.asarray(white / np.linalg.norm(white, axis=1, keepdims=True), np.float32)
+    @classmethod
+    def load(cls, path: Path, device: str) -> Self:
+        return cls(**{name: torch.from_numpy(array).to(device) for name, array in np.load(path).items()})
+
+    def save(self, path: Path) -> None:
+        np.savez(path, **{name: tensor.cpu().numpy() for name, tensor in vars(self).items()})
+
+    def frame(self, frames: Tensor) -> Tensor:
+        return ((frames - self.frame_mean) / self.frame_deviation).clamp(-8, 8)
+
+    def word(self, words: Tensor) -> Tensor:
+        return F.normalize((words - self.word_mean) @ self.whitening, dim=1)
 
 
 def targets(teacher: Teacher, composition: Composition, scale: Scale | None) -> tuple[Targets, Scale]:
     """What the teacher says of a composition. ``scale`` None: fit it on this one."""
-    frames = np.concatenate([teacher.frames(composition.pcm[i : i + 16]) for i in range(0, len(composition.pcm), 16)])
-    words = np.stack([teacher.word(clip) for clip in composition.clips])
+    pcm = torch.from_numpy(composition.pcm)
+    frames = torch.cat([teacher.frames(some) for some in torch.split(pcm, TOGETHER)])
+    words = teacher.words(composition.clips)
     scale = scale or Scale.fit(frames, words)
-    standard = np.clip((frames - scale.frame_mean) / scale.frame_deviation, -8, 8)
-    return Targets(standard.astype(np.float16), scale.word(words)), scale
+    return Targets(scale.frame(frames).half(), scale.word(words)), scale

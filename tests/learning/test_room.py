@@ -34,6 +34,9 @@ class Source:
     def __iter__(self) -> Iterator[Samples]:
         return frames_of(self._samples)
 
+    def be_patient(self, seconds: float) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

@@ -1,19 +1,22 @@
 import logging
+import os
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import pytest
 
-from speakerd.audio.segmenter import frames_of
+from speakerd.audio.segmenter import find_utterance, frames_of
+from speakerd.audio.sources import PcmSource
 from speakerd.config import Config
 from speakerd.events import Detection, Samples, Waiting
 from speakerd.house import Mind
 from speakerd.learning.lesson import lesson
 from speakerd.learning.takes import Take
-from speakerd.listening.loop import TAP_FRAMES, Loop
+from speakerd.listening.loop import GATHER, TAP_FRAMES, Loop
 from speakerd.listening.spotter import Spotter
 from speakerd.store.knowledge import Knowledge
 from tests.listening.taught import CLIPS, LAMP, MUSIC
@@ -38,6 +41,9 @@ class Sound:
                     yield from frames_of(step)
                 case _:
                     step()
+
+    def be_patient(self, seconds: float) -> None:
+        pass
 
     def close(self) -> None:
         self.steps = ()
@@ -140,36 +146,76 @@ def test_teaching_from_another_thread_while_it_listens(space: Room, taught: Know
 # -- rest
 
 
-def live(samples: Samples) -> tuple[list[Step], list[float]]:
-    """A recording in blocks as a microphone gives them, each when it has been captured; how long each was waited for
-    is noted."""
-    began, waited = time.monotonic(), list[float]()
+@contextmanager
+def live(samples: Samples) -> Iterator[PcmSource]:
+    """A recording that comes through a pipe in blocks as a microphone gives them, each when it has been captured."""
+    read, write = os.pipe()
+    pcm = (samples * 32767).astype("<i2")
 
-    def until(due: float) -> Callable[[], None]:
-        def wait() -> None:
-            if (left := due - time.monotonic()) > 0:
-                waited.append(left)
-                time.sleep(left)
+    def feed() -> None:
+        began = time.monotonic()
+        with os.fdopen(write, "wb", buffering=0) as out:
+            for end in range(1600, len(pcm) + 1, 1600):
+                time.sleep(max(0.0, began + end / 16000 - time.monotonic()))
+                out.write(pcm[end - 1600 : end].tobytes())
 
-        return wait
+    with os.fdopen(read, "rb") as stream:
+        feeding = threading.Thread(target=feed)
+        feeding.start()
+        yield PcmSource(stream)
+        feeding.join()
 
-    ends = range(1600, len(samples) + 1, 1600)
-    return [step for end in ends for step in (until(began + end / 16000), samples[end - 1600 : end])], waited
+
+def woken(space: Room, samples: Samples) -> int:
+    """How often the loop's thread had to be woken up while it heard them."""
+    before = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+    with live(samples) as source:
+        loop = Loop(source, space.spotter)
+        loop.run(lambda _: None)
+        assert loop.frames == len(samples) // 320
+        return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - before
 
 
 def test_sound_gathers_while_nobody_speaks(space: Room) -> None:
-    steps, waited = live(room(3))
-    space.run(*steps)
-    assert space.loop.frames == 150
-    assert len(waited) <= 15, "half of the thirty blocks need not be waited for"
+    assert woken(space, room(4.0)) < 26, "and not for each of forty blocks"
 
 
 def test_a_command_is_heard_in_time_by_a_loop_that_was_at_rest(space: Room) -> None:
-    began, heard = time.monotonic(), list[float]()
-    space.source.steps, _ = live(said(1.0, CLIPS[LAMP][0], 2.0))
-    space.loop.run(lambda _: heard.append(time.monotonic() - began))
+    command = CLIPS[LAMP][0]
+    ends = find_utterance(command)
+    assert ends is not None
+    with live(said(1.0, command, 2.0)) as source:
+        began, heard = time.monotonic(), list[float]()
+        Loop(source, space.spotter).run(lambda _: heard.append(time.monotonic() - began))
     assert len(heard) == 1
-    assert heard[0] < 1 + len(CLIPS[LAMP][0]) / 16000 + 1
+    assert heard[0] < 1 + ends.end_time + 0.5
+
+
+class Asked(Sound):
+    """A source that remembers how patient it was to be, each time that this changed."""
+
+    def __init__(self, *steps: Step) -> None:
+        super().__init__(*steps)
+        self.patience: list[float] = []
+
+    def be_patient(self, seconds: float) -> None:
+        if self.patience[-1:] != [seconds]:
+            self.patience.append(seconds)
+
+
+def test_the_loop_is_patient_unless_somebody_waits(space: Room) -> None:
+    source = Asked(said(0.5, np.concatenate([CLIPS[LAMP][0]] * 2), 1.0))
+    loop = Loop(source, space.spotter)
+    loop.run(lambda _: None)
+    assert source.patience[0] == source.patience[-1] == GATHER
+    assert set(source.patience) == {0.0, GATHER}
+    source.steps, source.patience = (said(0.5, CLIPS[LAMP][0], 1.0),), []
+    with loop.tap():
+        loop.run(lambda _: None)
+    assert source.patience == [0.0], "a lesson is shown as it is heard"
+    source.steps, source.patience = (Waiting("gone"), Waiting("gone")), []
+    loop.run(lambda _: None)
+    assert source.patience == [0.0], "what comes back is wanted at once"
 
 
 # -- interruptions

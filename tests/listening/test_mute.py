@@ -28,6 +28,9 @@ class Recording:
     def __iter__(self) -> Iterator[Samples]:
         return iter(self.frames)
 
+    def be_patient(self, seconds: float) -> None:
+        pass
+
     def close(self) -> None:
         self.closed = True
 

@@ -25,6 +25,9 @@ class Room:
                 time.sleep(0.02)
             yield np.full(320, number, np.float32)
 
+    def be_patient(self, seconds: float) -> None:
+        pass
+
     def close(self) -> None:
         self.closed = True
 

@@ -26,7 +26,7 @@ from tests.recordings import room
 from tests.training.tones import corpora
 
 TEACHER_FRAMES = (SCENE - 12400) // FRAME + 1  # what the teacher gives for a scene
-PLAIN = Scale(np.zeros(96, "f"), np.ones(96, "f"), np.zeros(SUMMARY, "f"), np.eye(SUMMARY, dtype="f"))
+PLAIN = Scale(torch.zeros(96), torch.ones(96), torch.zeros(SUMMARY), torch.eye(SUMMARY))
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -77,11 +77,11 @@ def test_a_batch_holds_the_words_of_its_scenes() -> None:
     composition = compose(corpora(), seed=1)
     many = len(composition.pcm)
     target = Targets(
-        np.arange(many, dtype=np.float16)[:, None, None] * np.ones((1, TEACHER_FRAMES, 96), np.float16),
-        np.arange(len(composition.spans), dtype=np.float32)[:, None] * np.ones((1, SUMMARY), np.float32),
+        torch.arange(many).half()[:, None, None].expand(-1, TEACHER_FRAMES, 96),
+        torch.arange(len(composition.spans)).float()[:, None].expand(-1, SUMMARY),
     )
     chunk = np.array([many - 1, 0])
-    pcm, spans, frames, words = batch_of(composition, target, chunk)
+    pcm, spans, frames, words = batch_of(torch.from_numpy(composition.pcm), composition.spans, target, chunk)
     np.testing.assert_array_equal(pcm.numpy(), composition.pcm[chunk])
     assert frames[:, 0, 0].tolist() == [many - 1, 0]
     inside = np.isin(composition.spans[:, 0], chunk)
@@ -102,13 +102,13 @@ def test_it_learns() -> None:
     frames = (heard @ matrix)[:, 70 : 70 + 8 * TEACHER_FRAMES : 8]
     names = torch.from_numpy(composition.spans[:, 3].astype(np.int64) + 1)
     words = torch.nn.functional.normalize(torch.randn(10, SUMMARY, generator=generator(4)), dim=1)[names]
-    batch = batch_of(composition, Targets(frames.numpy().astype(np.float16), words.numpy()), np.arange(2))
+    batch = batch_of(torch.from_numpy(composition.pcm), composition.spans, Targets(frames.half(), words), np.arange(2))
     student = Student(6, 2)
     augment = Augment(torch.from_numpy(room(8.0, level=-40.0)), 5)
     optimizer = torch.optim.AdamW(student.parameters(), lr=2e-3)
     told = []
     for _ in range(12):
-        loss, parts = loss_of(student, batch, heard_in_rooms(batch[0], augment), PLAIN, generator(6))
+        loss, parts = loss_of(student, batch, heard_in_rooms(batch[0], augment, augment.draw), PLAIN, generator(6))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
