@@ -12,8 +12,8 @@ from speakerd.listening.spotter import Spotter
 log = logging.getLogger(__name__)
 
 TAP_FRAMES = 500  # ten seconds: a listener-in that is slower loses frames, the loop never waits for it
-# Seconds that sound may gather while nobody waits for an answer. A command is longer, and what has gathered is caught up
-# with at once; in the middle of talk a decision waits as long for the end of the word.
+# Seconds that sound may gather while nobody waits for an answer. A command is longer, and what has gathered is caught
+# up with at once; in the middle of talk a decision waits as long for the end of the word.
 GATHER = 0.35
 
 

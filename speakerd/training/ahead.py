@@ -43,7 +43,7 @@ class Ahead:
             del self._coming[old]
             self._path(old).unlink(missing_ok=True)
         made = torch.load(self._path(number), mmap=True)
-        clips = np.split(made["clips"].numpy(), np.cumsum(made["lengths"])[:-1])
+        clips = np.split(made["clips"].numpy(), np.cumsum(made["lengths"].numpy())[:-1])
         return Composition(made["pcm"].numpy(), made["spans"].numpy(), clips)
 
     def _path(self, number: int) -> Path:

@@ -130,6 +130,12 @@ def test_what_would_end_badly_does_not_begin(data: Path, call: Call, tmp_path: P
     assert result.stderr.count(";") == 0, "and of nothing else"
 
 
+def test_a_lever_that_does_not_exist(data: Path, call: Call, tmp_path: Path) -> None:
+    result = call("train", "--data", data, "--teacher", TEACHER, "--run", tmp_path / "run", "--without", "roms")
+    assert result.exit_code == 2
+    assert "there is no roms to go without, but frames, pieces, words" in result.stderr
+
+
 def test_a_teacher_who_is_none(data: Path, call: Call, tmp_path: Path) -> None:
     (tmp_path / "teacher.onnx").write_text("no network")
     result = call("train", "--data", data, "--teacher", tmp_path / "teacher.onnx", "--run", tmp_path / "run")

@@ -8,6 +8,7 @@ import torch
 
 from speakerd.errors import SpeakerdError
 from speakerd.training.augment import Augment, features
+from speakerd.training.model import SMALL
 from speakerd.training.scenes import SCENE, compose
 from speakerd.training.teacher import LAG, SUMMARY, Scale, Targets, summaries
 from speakerd.training.train import (
@@ -138,3 +139,29 @@ def test_what_is_of_another_network_is_refused(tmp_path: Path) -> None:
     for name in ("small.pt", "no.pt"):
         with pytest.raises(SpeakerdError, match=name):
             Student(6, 2).begin_with(tmp_path / name)
+
+
+def test_what_it_goes_without_is_no_part_of_the_loss() -> None:
+    composition = compose(corpora(), seed=1, limit=2)
+    draw = generator(3)
+    target = Targets(
+        torch.randn(2, TEACHER_FRAMES, 96, generator=draw).half(),
+        torch.nn.functional.normalize(torch.randn(len(composition.spans), SUMMARY, generator=draw), dim=1),
+    )
+    batch = batch_of(torch.from_numpy(composition.pcm), composition.spans, target, np.arange(2))
+    torch.manual_seed(0)
+    student = Student(6, 2, SMALL).eval()
+    heard = heard_in_rooms(batch[0], None, generator(5))
+    whole, parts = loss_of(student, batch, heard, PLAIN, generator(6))
+    less, left = loss_of(student, batch, heard, PLAIN, generator(6), frozenset({"pieces", "often"}))
+    assert set(parts) - set(left) == {"pieces", "often"}
+    torch.testing.assert_close(less, whole - parts["pieces"] - parts["often"])
+
+
+def test_without_rooms_it_hears_what_was_recorded() -> None:
+    pcm = torch.from_numpy(compose(corpora(), seed=1, limit=2).pcm)
+    plain = features(pcm.float() / 32768)
+    hidden = heard_in_rooms(pcm, None, generator(5)) != plain
+    assert 0 < hidden.float().mean() < 0.35, "but for the hidden bands"
+    augment = Augment(torch.from_numpy(room(8.0, level=-40.0)), 5)
+    assert (heard_in_rooms(pcm, augment, augment.draw) != plain).float().mean() > 0.9
