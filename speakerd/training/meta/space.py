@@ -11,9 +11,9 @@ from torch import Tensor
 
 from speakerd.errors import SpeakerdError
 from speakerd.recognition.head import Matrix
-from speakerd.training.meta.cache import HELD, SEEN, TALK, Cache
+from speakerd.training.meta.cache import HELD, ONCE, SEEN, TALK, Cache
 
-FLOOR = 0.1  # of the mean variance, added to each direction
+FLOOR = 1.0  # of the mean variance, added to each direction
 ENOUGH = 5  # utterances of a word that show how it varies
 
 
@@ -36,7 +36,8 @@ def first_space(cache: Cache) -> tuple[Matrix, Matrix]:
     values, axes = np.linalg.eigh(np.mean(spreads, axis=0))
     values = np.maximum(values, 0)
     matrix = axes / np.sqrt(values / values.mean() + FLOOR)
-    mean = cache.vectors[(cache.kind != SEEN) & (cache.kind <= TALK)].mean(axis=0)
+    strange = [cache.vectors[cache.kind == kind] for kind in (ONCE, TALK)]
+    mean = np.mean([vectors.mean(axis=0) for vectors in strange if len(vectors)], axis=0)
     return mean.astype(np.float32), matrix.astype(np.float32)
 
 
