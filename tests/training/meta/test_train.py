@@ -53,9 +53,8 @@ def test_reptile_finds_a_space_from_which_less_is_left_to_learn(heard: Heard, tr
 
 
 def test_steps_undo_nothing(heard: Heard) -> None:
-    """After meta-learning, the last step is as good as the start on what the inner loop did not see. What it gains where
-    commands are harder to tell from strangers is in the table of training/meta/trial.py: these are too easy for that.
-    """
+    """After meta-learning, the last step is as good as the start on what the inner loop did not see. What it gains
+    where commands are harder to tell from strangers is in the table of training/meta/trial.py: these are too easy."""
     draw = heard.episodes(seed=7)
     tried = [draw(HELD, ways=3, shots=3) for _ in range(12)]
     objective, fixed = METHODS["anil"]
