@@ -27,6 +27,7 @@ MOST_SHOTS = 10
 DRAWS = 30
 QUERIES = 30  # in each
 COHORT, IMPOSTORS = 2000, 6000
+TALK = 0.75  # of the strangers in the cohort who are not known words: what a speaker hears all day
 OF_A_WORD = 20  # in the cohort, at most
 CLIPS = 90  # of a word that is taught, give or take one person's
 SHOTS, HOMES = 3, 6  # examples of commands that talk is counted against, and so many commands of each word
@@ -56,7 +57,9 @@ def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Mat
     talk = [(i, vector) for i, pcm in enumerate(corpora.held_speech) for vector in talk_of(encoder, pcm, draw)]
     words = [(-1, vector) for clip in strangers for vector in _clip(encoder, clip, rooms)]
     chosen = [(-1, vector) for clip in _known(corpora.words, draw) for vector in _clip(encoder, clip, rooms)]
-    chosen += [(words + talk)[i] for i in draw.permutation(len(words) + len(talk))[: COHORT - len(chosen)]]
+    room = COHORT - len(chosen)
+    chosen += [talk[i] for i in draw.permutation(len(talk))[: round(TALK * room)]]
+    chosen += [words[i] for i in draw.permutation(len(words))[: COHORT - len(chosen)]]
     world = World(adapter, encoder.id, *space, cohort=np.zeros((0, encoder.dimension), np.float32))
     world = replace(world, cohort=world.place(np.stack([vector for _, vector in chosen])))
     source = np.array([recording for recording, _ in chosen])

@@ -149,7 +149,7 @@ class Episodes:
             if kind == HELD:
                 rows.append(self.draw.permutation(own)[: 2 * EVERY])
             elif kind == ONCE:
-                rows.append(own[:2])
+                rows.append(own[:1])
             else:  # a clump of them would stand for all that is said in their language
                 rows.append(self.draw.permutation(own)[:KNOWN])
         return np.concatenate(rows)
