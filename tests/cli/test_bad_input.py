@@ -79,7 +79,8 @@ def test_what_may_be_a_poor_example_is_taken_with_a_doubt(call: Call, state: Pat
 def test_any_rate_and_kind_scores_alike(call: Call, state: Path, recordings: Path, name: str) -> None:
     good, other = told(call("score", recordings / "good.wav", recordings / name, "--state", state, "--json"))
     assert (other["command"], other["accepted"]) == (LAMP, True)
-    assert other["score"] == pytest.approx(good["score"], abs=0.5)
+    lost = 0.25 if name == "8k.wav" else 0.1  # half of the spectrum is not there
+    assert other["score"] == pytest.approx(good["score"], rel=lost)
 
 
 @pytest.mark.parametrize("name", REFUSED)
