@@ -12,9 +12,10 @@ from speakerd.listening.spotter import Spotter
 log = logging.getLogger(__name__)
 
 TAP_FRAMES = 500  # ten seconds: a listener-in that is slower loses frames, the loop never waits for it
-# Seconds that sound may gather while nobody waits for an answer. A command is longer, and what has gathered is caught
-# up with at once; in the middle of talk a decision waits as long for the end of the word.
-GATHER = 0.35
+# Seconds that sound may gather while nobody speaks: a command is longer, and what has gathered is caught up with at
+# once. And in the middle of talk, where a decision waits nearly as long for the end of the word.
+QUIET, TALK = 0.35, 0.3
+
 
 
 class Loop:
@@ -70,7 +71,9 @@ class Loop:
                 tap.put(None)
 
     def _patience(self) -> float:
-        return 0.0 if self._taps or self._spotter.hurried else GATHER
+        if self._taps or self._spotter.hurried:
+            return 0.0
+        return TALK if self.speech else QUIET
 
     def _lend(self, frame: Samples | Waiting) -> None:
         for tap in self._taps:

@@ -16,7 +16,7 @@ from speakerd.events import Detection, Samples, Waiting
 from speakerd.house import Mind
 from speakerd.learning.lesson import lesson
 from speakerd.learning.takes import Take
-from speakerd.listening.loop import GATHER, TAP_FRAMES, Loop
+from speakerd.listening.loop import QUIET, TALK, TAP_FRAMES, Loop
 from speakerd.listening.spotter import Spotter
 from speakerd.store.knowledge import Knowledge
 from tests.listening.taught import CLIPS, LAMP, MUSIC
@@ -207,8 +207,8 @@ def test_the_loop_is_patient_unless_somebody_waits(space: Room) -> None:
     source = Asked(said(0.5, np.concatenate([CLIPS[LAMP][0]] * 2), 1.0))
     loop = Loop(source, space.spotter)
     loop.run(lambda _: None)
-    assert source.patience[0] == source.patience[-1] == GATHER
-    assert set(source.patience) == {0.0, GATHER}
+    assert source.patience[0] == source.patience[-1] == QUIET
+    assert set(source.patience) == {0.0, TALK, QUIET}
     source.steps, source.patience = (said(0.5, CLIPS[LAMP][0], 1.0),), []
     with loop.tap():
         loop.run(lambda _: None)
