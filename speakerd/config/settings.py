@@ -99,7 +99,7 @@ class Listening(Struct, frozen=True, forbid_unknown_fields=True):
             description="The largest share of the true ones that a command may be expected to miss. Where the false "
             "accepts could be kept down only by missing more, this limit wins and the command is marked over budget.",
         ),
-    ] = 0.12
+    ] = 0.06
     requires: Annotated[
         dict[Text, Requirement],
         Meta(
