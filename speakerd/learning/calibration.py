@@ -23,6 +23,8 @@ from speakerd.recognition.world import World
 from speakerd.store.knowledge import NOTHING, Heads, Overheard
 
 TALK_HOURS = 4.0  # a day's television and conversation within hearing; a budget a day is spent on these
+# False accepts per hour of talk that a command may cause at most: who has to choose would rather say it twice.
+NOISIEST = 2.0
 ALL_BUT = 0.999  # the largest share of misses that a distribution has a score for
 TAIL = 0.02  # the share of impostors that the tail is fitted to
 HOMES = 0.5  # the variance, between households, of the logarithm of how often talk sounds like a command
@@ -134,12 +136,14 @@ def promise(
     world: World, heads: Heads, own: Scores, examples: int, fits: Fits, share: float, highest_frr: float,
     floor: float = -np.inf, alike: float = 1.0, heard: Overheard = NOTHING,
 ) -> Promise:  # fmt: skip
-    """The threshold, not under ``floor``, for a command that may spend ``share`` false accepts per hour of talk, and
-    that is looked for in windows of the lengths that ``fits``; in a household whose talk is taken to sound ``alike`` so
-    many times as often as strangers', which is not yet all that was ``heard``."""
+    """The threshold, not under ``floor``, for a command that may spend ``share`` false accepts per hour of talk, or up
+    to NOISIEST where otherwise more than ``highest_frr`` would be missed, and that is looked for in windows of the
+    lengths that ``fits``; in a household whose talk is taken to sound ``alike`` so many times as often as strangers',
+    which is not yet all that was ``heard``."""
     impostors = impostors_of(world, heads, fits)
     genuine = expected_scores(world, own, examples)
     kept, limit = impostors.threshold(share / alike), genuine.inv_cdf(min(highest_frr, ALL_BUT))
+    limit = max(limit, impostors.threshold(max(share, NOISIEST) / alike))
     threshold = max(floor, min(kept, limit))
     near = threshold - world.spread
     likeness, rate = Likeness.of(heard, impostors, near), impostors.rate(threshold)

@@ -17,7 +17,6 @@ TAP_FRAMES = 500  # ten seconds: a listener-in that is slower loses frames, the 
 QUIET, TALK = 0.35, 0.3
 
 
-
 class Loop:
     """One source, one spotter, any number of taps."""
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from speakerd.house import Mind
-from speakerd.learning.calibration import Impostors, Likeness, expected_scores, own_scores, promise
+from speakerd.learning.calibration import NOISIEST, Impostors, Likeness, expected_scores, own_scores, promise
 from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.scoring import learned
 from speakerd.store.knowledge import NOTHING, Heads, Overheard
@@ -195,7 +195,18 @@ def test_budget_is_kept_also_where_talk_sounds_more_like_the_command() -> None:
     assert heard.fa_hours == pytest.approx(usual.fa_hours + 100)
     limited = promise(world(), heads_of(CENTRE), own, 3, ANY, 1.0, 0.1, alike=1000)
     assert limited.over_budget
-    assert limited.expected_frr == pytest.approx(0.1)
+    assert limited.expected_fa_per_hour == pytest.approx(NOISIEST / 1000, rel=0.1), "of strangers' talk"
+    assert 0.1 < limited.expected_frr < 0.9
+
+
+def test_no_command_may_be_noisier_than_that_however_many_are_missed() -> None:
+    _, fa, frr, over = promised(share=0.1, highest_frr=0.001, own=0.0)
+    assert fa == pytest.approx(NOISIEST, rel=1e-6)
+    assert frr > 0.001
+    assert over
+    assert promised(share=5.0, highest_frr=0.001, own=0.0)[1] == pytest.approx(5.0, rel=1e-6), (
+        "unless the budget is larger"
+    )
 
 
 def test_where_the_budget_would_miss_too_many_the_limit_wins_and_is_marked() -> None:
