@@ -36,14 +36,18 @@ def bench(session: Session, seconds: int, commands: int) -> None:
 @click.option("--synthetic", type=click.IntRange(0), default=0, help="First synthesise so many words and phrases.")
 @click.option("--small", is_flag=True, help="A third of the multiplications, for the slowest boards.")
 @click.option("--without", multiple=True, help="Go without a lever (to tell what it is good for): frames, rooms, ...")
+@click.option(
+    "--leave-out", multiple=True, metavar="CORPUS", help="Read all but this corpus of words or source of speech."
+)
 @click.option("--seed", type=int, default=0)
 @common
 def train(
     session: Session, data: Path, teacher: Path, folder: Path, models: Path, begin: Path | None, epochs: int,
-    synthetic: int, small: bool, without: tuple[str, ...], seed: int,
+    synthetic: int, small: bool, without: tuple[str, ...], leave_out: tuple[str, ...], seed: int,
 ) -> None:  # fmt: skip
     """Train the encoder (extra `train`). Started again with the same --run, it goes on from its checkpoint."""
     try:
+        from speakerd.training.data import read_corpora
         from speakerd.training.model import LARGE, SMALL
         from speakerd.training.run import LEVERS, Recipe, Run
         from speakerd.training.synthetic import make
@@ -58,9 +62,12 @@ def train(
             told("")
     recipe = Recipe(epochs=epochs, seed=seed, channels=SMALL if small else LARGE, without=frozenset(without))
     try:
-        run = Run(data, teacher, folder, recipe, begin)
+        corpora = read_corpora(data, leave_out)
     except FileNotFoundError as error:
         raise SpeakerdError(str(error)) from error
+    if lacks := corpora.lacks():  # better now than after days of training
+        raise SpeakerdError(f"{data}: too little to train with. More is needed of: {'; '.join(lacks)}")
+    run = Run(corpora, teacher, folder, recipe, begin)
     run.train()
     run.ship(models)
     session.say({"models": str(models)}, f"encoder.onnx, pool.onnx, adapt.onnx and world.npz are in {models}")

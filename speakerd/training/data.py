@@ -13,6 +13,7 @@ product ships for its thresholds (world.npz), which are honest only where the en
 
 import zlib
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.audio.files import AudioFileError, read_audio
+from speakerd.errors import SpeakerdError
 from speakerd.events import Samples
 
 Pcm = NDArray[np.int16]
@@ -94,24 +96,36 @@ def read_pcm(path: Path) -> Pcm:
     return np.asarray(np.round(np.clip(samples, -1, 1) * 32767), np.int16)
 
 
-def read_corpora(data: Path, split: str = "train") -> Corpora:
-    """Read what ``DIR`` holds; a tenth of the words and a seventh of the speech files are held out.
+def read_corpora(data: Path, leave_out: Collection[str] = ()) -> Corpora:
+    """Read what ``DIR`` holds, but for the corpora of words and sources of speech that are to be left out; a tenth of
+    the words and a seventh of the speech files are held out.
 
     Raises:
-        FileNotFoundError: no words below ``DIR/words/<split>``.
+        FileNotFoundError: no words below ``DIR/words/train``.
+        SpeakerdError: what is to be left out is not there.
     """
     found = Corpora()
-    for folder in sorted(p for p in (data / "words" / split).glob("*") if p.is_dir()):
+    words, speech = (_folders(data / kind / "train") for kind in ("words", "speech"))
+    if unknown := set(leave_out) - {folder.name for folder in words + speech}:
+        there = ", ".join(folder.name for folder in words + speech)
+        raise SpeakerdError(f"{data}: there is no {', '.join(sorted(unknown))} to leave out, but {there}")
+    for folder in words:
+        if folder.name in leave_out:
+            continue
         for clip in read_words(folder, folder.name):
             held = is_held_out(f"{clip.corpus}/{clip.word}", 10)
             (found.held_words if held else found.words).append(clip)
     if not found.words:
-        raise FileNotFoundError(f"no recordings like {data}/words/{split}/<corpus>/<word>/<speaker>_nohash_0.wav")
-    for path in sorted((data / "speech" / split).glob("*/*.*")):
+        raise FileNotFoundError(f"no recordings like {data}/words/train/<corpus>/<word>/<speaker>_nohash_0.wav")
+    for path in [path for folder in speech if folder.name not in leave_out for path in sorted(folder.glob("*.*"))]:
         (found.held_speech if is_held_out(path.stem, 7) else found.speech).append(read_pcm(path))
-    found.noise = [read_pcm(path) for path in sorted((data / "noise" / split).glob("*/*.*"))]
-    found.synthetic = [read_pcm(path) for path in sorted((data / "synthetic" / split).glob("*.flac"))]
+    found.noise = [read_pcm(path) for path in sorted((data / "noise/train").glob("*/*.*"))]
+    found.synthetic = [read_pcm(path) for path in sorted((data / "synthetic/train").glob("*.flac"))]
     return found
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.glob("*")) if path.is_dir()]
 
 
 def samples_of(pcm: Pcm) -> Samples:

@@ -5,6 +5,7 @@ checkpoint when it is started again with the same folder. It learns on a graphic
 """
 
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -17,12 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from speakerd.errors import SpeakerdError
 from speakerd.recognition.encoder import TrunkEncoder
 from speakerd.recognition.head import Adapter
-from speakerd.training.ahead import Ahead
 from speakerd.training.augment import Augment
-from speakerd.training.data import Corpora, read_corpora
+from speakerd.training.compositions import Compositions
+from speakerd.training.data import Corpora
 from speakerd.training.export import export
 from speakerd.training.meta.train import meta_train
 from speakerd.training.model import LARGE, multiply_accumulates
@@ -54,17 +54,15 @@ class Recipe:
 class Run:
     """A folder with everything of one training run: compositions, checkpoint, log."""
 
-    def __init__(self, data: Path, teacher: Path, folder: Path, recipe: Recipe, begin: Path | None = None) -> None:
+    def __init__(
+        self, corpora: Corpora, teacher: Path, folder: Path, recipe: Recipe, begin: Path | None = None
+    ) -> None:
         """``begin``: a student.pt that an earlier run has shipped, to begin with instead of chance."""
-        self.folder, self.recipe = folder, recipe
+        self.corpora, self.folder, self.recipe = corpora, folder, recipe
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(recipe.seed)
-        self.say(f"reading {data}")
-        self.corpora: Corpora = read_corpora(data)
-        lacks = self.corpora.lacks()
-        if lacks:  # better now than after days of training
-            raise SpeakerdError(f"{data}: too little to train with. More is needed of: {'; '.join(lacks)}")
-        self.ahead = Ahead(self.corpora, folder, recipe.seed, recipe.scenes, recipe.without)
+        count = math.ceil(recipe.epochs / recipe.each)
+        self.compositions = Compositions(corpora, folder, count, recipe.seed, recipe.scenes, recipe.without)
         self.teacher = Teacher(teacher, DEVICE)
         often, seldom = self.corpora.classes()
         self.say(
@@ -89,7 +87,7 @@ class Run:
         """Samples of a composition's scenes, its spans, what the teacher says of them, and in which scale. Kept until
         the next, for a run that is started again."""
         kept, fitted = self.folder / f"targets-{number}.pt", self.folder / "scale.npz"
-        scenes = self.ahead.get(number)
+        scenes = self.compositions.get(number)
         scale = Scale.load(fitted, DEVICE) if fitted.exists() else None
         if kept.exists() and scale is not None:
             target = Targets(**torch.load(kept, map_location=DEVICE))

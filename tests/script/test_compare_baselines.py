@@ -2,8 +2,6 @@
 
 import json
 import sys
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,24 +12,16 @@ from click.testing import CliRunner
 
 from speakerd.cli import main as speakerd
 from tests.evaluation.conftest import data, speech
+from tests.script.loading import SCRIPT, load
 
 __all__ = ["data", "speech"]
 
-SCRIPT = Path(__file__).resolve().parents[2] / "script"
 FIGURES = ("closed_set", "acc_at_1", "acc_at_5", "auroc")
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    """script/compare-baselines, which has no ending that Python knows."""
-    sys.path.insert(0, str(SCRIPT))
-    loader = SourceFileLoader("compare_baselines", str(SCRIPT / "compare-baselines"))
-    spec = spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = module_from_spec(spec)
-    sys.modules[loader.name] = module
-    loader.exec_module(module)
-    return module
+    return load("compare-baselines")
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from speakerd.audio.files import AudioFileError
+from speakerd.errors import SpeakerdError
 from speakerd.training.data import Corpora, is_held_out, read_corpora
 from speakerd.training.scenes import compose
 from tests.training.tones import word_of, write
@@ -47,6 +48,15 @@ def test_what_is_held_out_is_never_trained_on(folder: Path, found: Corpora) -> N
     speech = [sample.tobytes() for sample in found.speech]
     assert found.held_speech
     assert not any(sample.tobytes() in speech for sample in found.held_speech)
+
+
+def test_a_corpus_or_a_source_of_speech_can_be_left_out(folder: Path, found: Corpora) -> None:
+    assert len(read_corpora(folder, ["somewhere"]).speech) == 0
+    assert len(read_corpora(folder, ["somewhere"]).words) == len(found.words)
+    with pytest.raises(FileNotFoundError):
+        read_corpora(folder, ["tones"])
+    with pytest.raises(SpeakerdError, match="there is no tomes to leave out, but tones, "):
+        read_corpora(folder, ["tomes"])
 
 
 def test_scenes_hold_only_what_is_not_held_out(found: Corpora) -> None:

@@ -18,15 +18,16 @@ MOST = 6  # of 3 GB each, on the disk
 _corpora: Corpora  # of the process that makes them
 
 
-class Ahead:
-    """Compositions by number, in rising order, each kept in ``folder`` until the next is asked for.
+class Compositions:
+    """Compositions by number, ``count`` in rising order, each kept in ``folder`` until the next is asked for.
 
     To be made before anything starts threads or a graphics card: the makers are forks, and share the recordings."""
 
     def __init__(
-        self, corpora: Corpora, folder: Path, seed: int, scenes: int | None, without: frozenset[str] = frozenset()
-    ) -> None:
-        self._folder, self._how = folder, (seed * 1000, scenes, without)
+        self, corpora: Corpora, folder: Path, count: int, seed: int, scenes: int | None,
+        without: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
+        self._folder, self._count, self._how = folder, count, (seed * 1000, scenes, without)
         self._makers = min(MOST, max(1, (os.cpu_count() or 1) - 2))
         fork = multiprocessing.get_context("fork")
         self._pool = ProcessPoolExecutor(self._makers, fork, _share, (corpora, os.getpid()))
@@ -35,7 +36,7 @@ class Ahead:
 
     def get(self, number: int) -> Composition:
         """Wait for a composition; the samples are mapped, not read."""
-        for coming in range(number, number + self._makers):
+        for coming in range(number, min(number + 1 + self._makers, self._count)):
             if coming not in self._coming:
                 self._coming[coming] = self._pool.submit(_make, self._path(coming), coming, *self._how)
         self._coming[number].result()
