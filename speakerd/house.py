@@ -10,6 +10,8 @@ from speakerd.recognition.encoder import BUNDLED, Encoder, ModelError, TrunkEnco
 from speakerd.recognition.world import World
 from speakerd.store.store import Store
 
+SMALL = "small"  # the models that come along beside the usual ones
+
 
 @dataclass(frozen=True)
 class Mind:
@@ -31,7 +33,7 @@ class Mind:
 
             foreign = FramesEncoder(Path(chosen.encoder))
             return cls(foreign, World.load(*beside(Path(chosen.encoder)), foreign.id)).settled()
-        folder = Path(chosen.models) if chosen.models else BUNDLED
+        folder = BUNDLED / SMALL if chosen.models == SMALL else Path(chosen.models or BUNDLED)
         own = TrunkEncoder(folder)
         return cls(own, World.load(folder / "world.npz", folder / "adapt.onnx", own.id)).settled()
 

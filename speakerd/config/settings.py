@@ -199,7 +199,11 @@ class Recognition(Struct, frozen=True, forbid_unknown_fields=True):
     """What turns sound into something that can be compared."""
 
     models: Annotated[
-        Text | None, Meta(description="The folder that holds the models; null is the one that came along.")
+        Text | None,
+        Meta(
+            description="null are the models that came along, `small` those that came along for the slowest boards "
+            "(half the work, hears less well), anything else is a folder that holds others."
+        ),
     ] = None
     encoder: Annotated[
         Text | None,

@@ -14,7 +14,7 @@ from speakerd.audio.segmenter import FRAME, LONGEST, Segmenter, decibels
 from speakerd.config.settings import Gate
 from speakerd.events import Detection, Evidence, Samples, Utterance
 from speakerd.listening.peaks import Candidate, Peaks
-from speakerd.listening.windows import SURE, Ear, Hop
+from speakerd.listening.windows import SURE, Ear, Hops
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.head import Matrix
 from speakerd.recognition.lengths import fitting
@@ -39,14 +39,14 @@ class _Known:
         keys = [name_key(command.name) for command in commands]
         self._begins_another = [any(other.startswith(key) and other != key for other in keys) for key in keys]
 
-    def best(self, hops: list[Hop]) -> Iterator[Candidate]:
+    def best(self, heard: Hops) -> Iterator[Candidate]:
         """Which command it is most likely in the windows that end at each hop. All windows are compared roughly, and
         the best of a hop exactly where that may decide."""
-        hops = [hop for hop in hops if hop]
+        hops = [hop for hop in heard.hops if hop]
         windows = [window for hop in hops for window in hop]
         if not windows:
             return
-        embeddings = self._encoder.pool([window.frames for window in windows])
+        embeddings = self._encoder.pool(heard.frames, [window.run for window in windows])
         placed = self._world.place(embeddings)
         found = self._matcher.rough(placed)
         fits = self._fits[[window.length for window in windows]]
@@ -108,11 +108,11 @@ class Spotter:
         self._heard.clear()
         self._peaks = Peaks()
 
-    def _decided(self, known: _Known, hops: list[Hop], was_open: bool) -> list[Detection]:
-        found = [peak for candidate in known.best(hops) for peak in self._peaks.push(candidate)] if hops else []
+    def _decided(self, known: _Known, heard: Hops, was_open: bool) -> list[Detection]:
+        found = [peak for candidate in known.best(heard) for peak in self._peaks.push(candidate)]
         if was_open and not self.segmenter.open:
             found += self._peaks.close()
-        elif hops and self._ear.over:
+        elif heard.hops and self._ear.over:
             found += self._peaks.over()
         return [self._detection(peak) for peak in found]
 

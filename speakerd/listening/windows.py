@@ -30,10 +30,20 @@ class Window(NamedTuple):
     start: float
     end: float
     length: int
-    frames: Array
+    run: slice
 
 
 Hop = list[Window]  # that end together; every 80 ms there is one
+
+
+class Hops(NamedTuple):
+    """Windows of some hops that follow one another, and the trunk frames (frames, width) that they are runs of."""
+
+    frames: Array
+    hops: list[Hop]
+
+
+NONE = Hops(np.zeros((0, 0), np.float32), [])
 
 
 class Ear:
@@ -45,7 +55,7 @@ class Ear:
         self.frames = 0  # of the stream
         self._opening: _Opening | None = None
 
-    def push(self, frame: Samples, wanted: Sequence[int], soon: bool = False) -> list[Hop]:
+    def push(self, frame: Samples, wanted: Sequence[int], soon: bool = False) -> Hops:
         """Take the next frame; of each hop that it completes, the windows of the ``wanted`` lengths (their places) that
         end there. They come a few hops at a time, or each as ``soon`` as it is complete."""
         self.segmenter.push(frame)
@@ -55,7 +65,7 @@ class Ear:
         if self._opening is None:
             heard = self.segmenter.heard
             self._opening = _Opening(self._encoder, heard, self.frames - len(heard))
-            return []
+            return NONE
         pause = self.segmenter.pause
         if pause >= ENDED and self._opening.whole != self.segmenter.spoken:
             return self._opening.ended(frame, wanted, self.segmenter.spoken)
@@ -66,7 +76,7 @@ class Ear:
         """Whether what was said last has probably ended; it has, where the gate is closed."""
         return not self.segmenter.open or self.segmenter.pause >= SURE
 
-    def flush(self, wanted: Sequence[int]) -> list[Hop]:
+    def flush(self, wanted: Sequence[int]) -> Hops:
         """The stream is over."""
         self.segmenter.flush()
         return self._closed(wanted)
@@ -76,9 +86,9 @@ class Ear:
         self.segmenter.reset()
         self._opening = None
 
-    def _closed(self, wanted: Sequence[int]) -> list[Hop]:
+    def _closed(self, wanted: Sequence[int]) -> Hops:
         opening, self._opening = self._opening, None
-        return opening.rest(wanted) if opening is not None else []
+        return opening.rest(wanted) if opening is not None else NONE
 
 
 class _Opening:
@@ -95,41 +105,41 @@ class _Opening:
         self.whole = (0, 0)  # what was spoken and has ended, in samples from its beginning
         self._kept: Array = np.zeros((0, 0), np.float32)
 
-    def push(self, frame: Samples, wanted: Sequence[int], block: int) -> list[Hop]:
+    def push(self, frame: Samples, wanted: Sequence[int], block: int) -> Hops:
         self._waiting.append(frame)
-        return self.rest(wanted) if len(self._waiting) >= block else []
+        return self.rest(wanted) if len(self._waiting) >= block else NONE
 
-    def ended(self, frame: Samples, wanted: Sequence[int], spoken: tuple[int, int]) -> list[Hop]:
+    def ended(self, frame: Samples, wanted: Sequence[int], spoken: tuple[int, int]) -> Hops:
         """Take the next frame; with the last hop, or if there is none by itself, comes what was spoken as a whole."""
         self._waiting.append(frame)
         self.whole = spoken
-        hops = self.rest(wanted)
+        hops = self.rest(wanted).hops
         run, first = self._encoder.run_of(*spoken), self._done - len(self._kept)
-        frames = self._kept[run.start - first : run.stop - first]
-        place = int(np.abs(np.array(self._lengths) - len(frames)).argmin())
+        place = int(np.abs(np.array(self._lengths) - (run.stop - run.start)).argmin())
         if run.start >= first and run.stop <= self._done and place in wanted:
-            whole = Window(self._time(run.start + 1), self._time(run.stop), place, frames)
+            within = slice(run.start - first, run.stop - first)
+            whole = Window(self._time(run.start + 1), self._time(run.stop), place, within)
             hops = [*hops[:-1], [*hops[-1], whole]] if hops else [[whole]]
-        return hops
+        return Hops(self._kept, hops)
 
-    def rest(self, wanted: Sequence[int]) -> list[Hop]:
+    def rest(self, wanted: Sequence[int]) -> Hops:
         """All that is waiting, where that cannot wait."""
         if not self._waiting:
-            return []
+            return NONE
         fresh = self._stream.push(np.concatenate(self._waiting))
         self._waiting = []
         if not len(fresh):
-            return []
+            return NONE
         self._kept = np.concatenate([self._kept.reshape(-1, fresh.shape[1]), fresh])[-self._lengths[-1] :]
         self._done += len(fresh)
-        return [self._ending(back, wanted) for back in range(len(fresh) - 1, -1, -1)]
+        return Hops(self._kept, [self._ending(back, wanted) for back in range(len(fresh) - 1, -1, -1)])
 
     def _ending(self, back: int, wanted: Sequence[int]) -> Hop:
         """Windows whose last trunk frame is so many before the newest."""
         last = len(self._kept) - back
         return [
             Window(self._time(self._done - back - frames + 1), self._time(self._done - back), place,
-                   self._kept[last - frames : last])
+                   slice(last - frames, last))
             for place in wanted if (frames := self._lengths[place]) <= last
         ]  # fmt: skip
 

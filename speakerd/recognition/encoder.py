@@ -1,11 +1,13 @@
 """Encoders: what every one can do (:class:`Encoder`), and speakerd's own, a streaming trunk and a pooling head.
 
 Models are run by onnxruntime on one thread. ``encoder.onnx`` turns feature frames (1, frames, 40), frames a multiple of
-8, and a state into trunk frames, one every 80 ms, and the next state. ``pool.onnx`` turns runs of trunk frames into
-unit embeddings. Both carry their format, name, rate, hop, dimension and a common id, so that embeddings of different
-encoders are never compared. Encoders of another make are in :mod:`speakerd.recognition.frames_encoder`.
+8, and a state into trunk frames, one every 80 ms, and the next state. ``pool.onnx`` turns runs of trunk frames, which
+may overlap, into unit embeddings. Both carry their format, name, rate, hop, dimension and a common id, so that
+embeddings of different encoders are never compared. Encoders of another make are in
+:mod:`speakerd.recognition.frames_encoder`.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +19,7 @@ from speakerd.audio.features import HOP, MELS, SAMPLE_RATE, LogMel
 from speakerd.errors import SpeakerdError
 from speakerd.events import Embedding, Samples, Utterance
 
-FORMAT = "1"
+FORMAT = "2"
 STRIDE = 8  # feature frames per trunk frame
 FRAME = HOP * STRIDE  # samples per trunk frame, 80 ms
 BUNDLED = Path(__file__).resolve().parents[1] / "models"
@@ -53,8 +55,9 @@ class Encoder(Protocol):
 
     def stream(self) -> Stream: ...
 
-    def pool(self, runs: list[Array]) -> Array:
-        """Unit embeddings (runs, dimension) of runs of trunk frames, (frames, width) each."""
+    def pool(self, frames: Array, runs: Sequence[slice]) -> Array:
+        """Unit embeddings (runs, dimension) of runs of the trunk frames (frames, width) of a stream. What they share is
+        worked out once."""
         ...
 
     def run_of(self, begin: int, end: int) -> slice:
@@ -72,7 +75,7 @@ class Encoder(Protocol):
         run = self.run_of(utterance.begin + lead, utterance.end + lead)
         samples = np.pad(utterance.samples, (lead, 0))[: self.reach(run.stop)]
         frames = self.stream().push(np.pad(samples, (0, self.reach(run.stop) - len(samples))))
-        return np.asarray(self.pool([frames[run]])[0], np.float32)
+        return np.asarray(self.pool(frames, [run])[0], np.float32)
 
 
 class TrunkEncoder(Encoder):
@@ -102,15 +105,12 @@ class TrunkEncoder(Encoder):
     def first_state(self) -> Array:
         return np.zeros((1, self._state_size), np.float32)
 
-    def pool(self, runs: list[Array]) -> Array:
-        """Unit embeddings (runs, dimension) of runs of trunk frames, (frames, width) each."""
-        longest = max(map(len, runs))
-        frames = np.zeros((len(runs), longest, runs[0].shape[1]), np.float32)
-        mask = np.zeros((len(runs), longest), np.float32)
-        for i, run in enumerate(runs):
-            frames[i, : len(run)] = run
-            mask[i, : len(run)] = 1
-        (out,) = self._pool.run(None, {"frames": frames, "mask": mask})
+    def pool(self, frames: Array, runs: Sequence[slice]) -> Array:
+        first, last = min(run.start for run in runs), max(run.stop for run in runs)
+        mask = np.zeros((len(runs), last - first), np.float32)
+        for row, run in zip(mask, runs, strict=True):
+            row[run.start - first : run.stop - first] = 1
+        (out,) = self._pool.run(None, {"frames": frames[first:last], "mask": mask})
         return np.asarray(out, np.float32)
 
     def run_of(self, begin: int, end: int) -> slice:

@@ -5,6 +5,7 @@ samples, each of ``window`` of them. docs/encoders.md is for those who have such
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,8 +101,8 @@ class FramesEncoder(Encoder):
         (out,) = self._session.run(None, {self._input: samples[None]})
         return np.asarray(out, np.float32).reshape(-1, out.shape[-1])
 
-    def pool(self, runs: list[Array]) -> Array:
-        return unit(np.stack([run.mean(axis=0) for run in runs]))
+    def pool(self, frames: Array, runs: Sequence[slice]) -> Array:
+        return unit(np.stack([frames[run].mean(axis=0) for run in runs]))
 
     def run_of(self, begin: int, end: int) -> slice:
         first = begin // self._about.hop

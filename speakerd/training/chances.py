@@ -17,7 +17,7 @@ from speakerd.audio.segmenter import frames_of
 from speakerd.config.settings import Gate
 from speakerd.events import Samples
 from speakerd.learning.calibration import Impostors
-from speakerd.listening.windows import Ear
+from speakerd.listening.windows import Ear, Window
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.lengths import Fits, lengths
@@ -41,15 +41,14 @@ class Windows:
 def windows(encoder: Encoder, samples: Samples, wanted: Fits | None = None) -> Windows:
     """All windows that the spotter would look at, of the ``wanted`` lengths (None: of all)."""
     places = list(range(len(lengths(encoder)))) if wanted is None else np.flatnonzero(wanted).tolist()
-    ear = Ear(encoder, Gate())
-    hops = [hop for frame in frames_of(samples) for hop in ear.push(frame, places)] + ear.flush(places)
-    found = sorted((window for hop in hops for window in hop), key=lambda window: window.length)
+    ear, found = Ear(encoder, Gate()), list[Window]()
     vectors = [np.zeros((0, encoder.dimension), np.float16)]
-    for place in places:  # those of one length together, so that none is filled up
-        runs = [window.frames for window in found if window.length == place]
-        vectors += [encoder.pool(runs).astype(np.float16)] if runs else []
-    ends = np.array([window.end for window in found])
-    return Windows(np.concatenate(vectors), np.array([window.length for window in found], np.int64), ends)
+    for frames, hops in [*(ear.push(frame, places) for frame in frames_of(samples)), ear.flush(places)]:
+        if here := [window for hop in hops for window in hop]:
+            vectors.append(encoder.pool(frames, [window.run for window in here]).astype(np.float16))
+            found += here
+    lasting, ends = np.array([window.length for window in found], np.int64), np.array([window.end for window in found])
+    return Windows(np.concatenate(vectors), lasting, ends)
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,10 @@ class Compositions:
         clips = np.split(made["clips"].numpy(), np.cumsum(made["lengths"].numpy())[:-1])
         return Composition(made["pcm"].numpy(), made["spans"].numpy(), clips)
 
+    def close(self) -> None:
+        """No more will be asked for."""
+        self._pool.shutdown()
+
     def _path(self, number: int) -> Path:
         return self._folder / f"scenes-{number}.pt"
 

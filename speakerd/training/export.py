@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from speakerd.audio.features import HOP, MELS, SAMPLE_RATE
 from speakerd.training.model import STRIDE, Head, Trunk
 
-FORMAT = "1"
+FORMAT = "2"
 PARTS = ("encoder.onnx", "pool.onnx")
 
 
@@ -44,8 +44,8 @@ def export(trunk: Trunk, head: Head, folder: Path, name: str) -> None:
     )
     _write(
         head,
-        (torch.zeros(2, 5, trunk.width), torch.ones(2, 5)),
-        {"frames": {0: runs, 1: frames}, "mask": {0: runs, 1: frames}},
+        (torch.zeros(5, trunk.width), torch.ones(2, 5)),  # runs of one stream, which share its frames
+        {"frames": {0: frames}, "mask": {0: runs, 1: frames}},
         (["frames", "mask"], ["embedding"]),
         folder / "pool.onnx",
     )

@@ -112,7 +112,8 @@ class Trunk(nn.Module):
 
 
 class Head(nn.Module):
-    """Trunk frames (batch, frames, width) and a mask (batch, frames; 1 = counts) to unit embeddings (batch, size).
+    """Trunk frames (runs, frames, width) and a mask (runs, frames; 1 = counts) to unit embeddings (runs, size). Runs of
+    one stream may share their frames, (frames, width).
 
     What is pooled is the frames and, beside them, the teacher's frames as far as they can be told from them."""
 
@@ -128,13 +129,13 @@ class Head(nn.Module):
         self.project = nn.Linear(width * (heads + 1), size)
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        frames = torch.cat([frames, self.view(frames)], dim=2)
+        frames = torch.cat([frames, self.view(frames)], dim=-1)
         count = mask.sum(dim=1, keepdim=True)
         place = (torch.cumsum(mask, dim=1) - 0.5) / count * 2 - 1  # -1 at the beginning of the run, 1 at its end
         place = torch.stack([place, place * place], dim=2) @ self.place
         logits = self.attend(frames) + place + (mask - 1).unsqueeze(2) * 1e4
-        share = torch.softmax(logits, dim=1)  # (batch, frames, heads)
-        means = torch.einsum("bth,btw->bhw", share, frames)
+        share = torch.softmax(logits, dim=1)  # (runs, frames, heads)
+        means = share.transpose(1, 2) @ frames
         even = (mask / count).unsqueeze(1)
         mean = even @ frames
         deviation = torch.sqrt(torch.clamp(even @ (frames * frames) - mean * mean, min=1e-4))

@@ -142,6 +142,7 @@ class Run:
             checkpoint.with_suffix(".new").replace(checkpoint)
             line = {"epoch": epoch + 1, "seconds": round(time.monotonic() - began, 1), "composing": round(prepared, 1)}
             self.say(json.dumps(line | {name: round(float(value) / steps, 4) for name, value in totals.items()}))
+        self.compositions.close()
 
     def _ahead(
         self, pcm: Tensor, spans: NDArray[np.int32], target: Targets, chunks: list[NDArray[np.int64]]

@@ -9,15 +9,19 @@ from speakerd.audio.segmenter import find_utterance, frames_of
 from speakerd.config import Config
 from speakerd.events import Samples
 from speakerd.house import Mind
-from speakerd.listening.windows import Ear, Hop
+from speakerd.listening.windows import Ear, Hop, Hops
 from speakerd.recognition.lengths import fitting, lengths
 from tests.listening.taught import CLIPS, LAMP
 from tests.recordings import room, said
 
 
-def hops(mind: Mind, wanted: Sequence[int], samples: Samples) -> list[Hop]:
+def listen(mind: Mind, wanted: Sequence[int], samples: Samples) -> list[Hops]:
     ear = Ear(mind.encoder, Config().gate)
-    return [hop for frame in frames_of(samples) for hop in ear.push(frame, wanted)] + ear.flush(wanted)
+    return [*(ear.push(frame, wanted) for frame in frames_of(samples)), ear.flush(wanted)]
+
+
+def hops(mind: Mind, wanted: Sequence[int], samples: Samples) -> list[Hop]:
+    return [hop for heard in listen(mind, wanted, samples) for hop in heard.hops]
 
 
 def test_window_over_a_word_is_heard_as_the_word_alone(mind: Mind) -> None:
@@ -26,8 +30,9 @@ def test_window_over_a_word_is_heard_as_the_word_alone(mind: Mind) -> None:
     assert utterance is not None
     alone = mind.encoder.embed(utterance)
     fits = np.flatnonzero(fitting(mind.encoder, [utterance.seconds])).tolist()
-    windows = [window for hop in hops(mind, fits, samples) for window in hop]
-    likeness = mind.encoder.pool([window.frames for window in windows]) @ alone
+    heard = [(frames, window) for frames, hops in listen(mind, fits, samples) for hop in hops for window in hop]
+    windows = [window for _, window in heard]
+    likeness = np.array([mind.encoder.pool(frames, [window.run])[0] @ alone for frames, window in heard])
     best = windows[int(likeness.argmax())]
     assert likeness.max() > 0.999, "cut in the same way"
     assert sorted(likeness)[-2] > 0.95, "and by one of the usual lengths"
@@ -42,23 +47,23 @@ def test_hops_follow_one_another_and_windows_end_with_them(mind: Mind) -> None:
     for hop in found:
         assert len({window.end for window in hop[:3]}) == 1
         assert [window.length for window in hop[:3]] == [0, 2, 4][: len(hop)]
-        assert all(len(window.frames) == tried[window.length] for window in hop[:3])
+        assert all(window.run.stop - window.run.start == tried[window.length] for window in hop[:3])
 
 
 def test_windows_reach_back_over_what_was_heard_before(mind: Mind) -> None:
     samples = said(1, CLIPS[LAMP][0], 1)
     (short, long) = [hop for hop in hops(mind, [0, 3], samples) if len(hop) == 2][-1]
-    assert np.array_equal(long.frames[-len(short.frames) :], short.frames)
+    assert long.run.stop == short.run.stop
     assert long.end - long.start == pytest.approx((lengths(mind.encoder)[3] - 1) * 0.08)
 
 
 def test_ear_is_shut_while_nobody_speaks_and_after_an_interruption(mind: Mind) -> None:
     ear = Ear(mind.encoder, Config().gate)
-    assert [hop for frame in frames_of(room(3)) for hop in ear.push(frame, [0])] == []
+    assert [hop for frame in frames_of(room(3)) for hop in ear.push(frame, [0]).hops] == []
     assert ear.over
     for frame in frames_of(CLIPS[LAMP][0][:16000]):
         ear.push(frame, [0])
     assert not ear.over
     ear.reset()
     assert ear.over
-    assert ear.flush([0]) == []
+    assert ear.flush([0]).hops == []
