@@ -43,7 +43,7 @@ class Hops(NamedTuple):
     hops: list[Hop]
 
 
-NONE = Hops(np.zeros((0, 0), np.float32), [])
+NOTHING = Hops(np.zeros((0, 0), np.float32), [])
 
 
 class Ear:
@@ -65,7 +65,7 @@ class Ear:
         if self._opening is None:
             heard = self.segmenter.heard
             self._opening = _Opening(self._encoder, heard, self.frames - len(heard))
-            return NONE
+            return NOTHING
         pause = self.segmenter.pause
         if pause >= ENDED and self._opening.whole != self.segmenter.spoken:
             return self._opening.ended(frame, wanted, self.segmenter.spoken)
@@ -88,7 +88,7 @@ class Ear:
 
     def _closed(self, wanted: Sequence[int]) -> Hops:
         opening, self._opening = self._opening, None
-        return opening.rest(wanted) if opening is not None else NONE
+        return opening.rest(wanted) if opening is not None else NOTHING
 
 
 class _Opening:
@@ -107,7 +107,7 @@ class _Opening:
 
     def push(self, frame: Samples, wanted: Sequence[int], block: int) -> Hops:
         self._waiting.append(frame)
-        return self.rest(wanted) if len(self._waiting) >= block else NONE
+        return self.rest(wanted) if len(self._waiting) >= block else NOTHING
 
     def ended(self, frame: Samples, wanted: Sequence[int], spoken: tuple[int, int]) -> Hops:
         """Take the next frame; with the last hop, or if there is none by itself, comes what was spoken as a whole."""
@@ -125,11 +125,11 @@ class _Opening:
     def rest(self, wanted: Sequence[int]) -> Hops:
         """All that is waiting, where that cannot wait."""
         if not self._waiting:
-            return NONE
+            return NOTHING
         fresh = self._stream.push(np.concatenate(self._waiting))
         self._waiting = []
         if not len(fresh):
-            return NONE
+            return NOTHING
         self._kept = np.concatenate([self._kept.reshape(-1, fresh.shape[1]), fresh])[-self._lengths[-1] :]
         self._done += len(fresh)
         return Hops(self._kept, [self._ending(back, wanted) for back in range(len(fresh) - 1, -1, -1)])

@@ -25,7 +25,7 @@ from speakerd.training.compositions import Compositions
 from speakerd.training.data import Corpora
 from speakerd.training.export import export
 from speakerd.training.meta.train import meta_train
-from speakerd.training.model import LARGE, multiply_accumulates
+from speakerd.training.model import LARGE, SMALL, multiply_accumulates
 from speakerd.training.scenes import babble
 from speakerd.training.teacher import Scale, Targets, Teacher, targets
 from speakerd.training.train import Batch, Student, batch_of, heard_in_rooms, learning_rate, loss_of
@@ -164,7 +164,8 @@ class Run:
     def ship(self, models: Path) -> None:
         """Export the encoder, and what a later run can begin with; meta-learn the head and build the world around them
         from what was held out."""
-        name = f"speakerd-{self.recipe.seed}-{self.recipe.epochs}"
+        small = "small-" if self.recipe.channels == SMALL else ""
+        name = f"speakerd-{small}{self.recipe.seed}-{self.recipe.epochs}"
         self.student.cpu()
         export(self.student.trunk, self.student.head, models, name)
         torch.save(self.student.learned(), models / "student.pt")
