@@ -57,6 +57,22 @@ def test_an_encoder_of_another_make_teaches_and_recognises(foreign: Config, tmp_
     assert match is not None and match.command == LAMP
 
 
+def test_the_small_models_come_along_and_tell_commands_apart(mind: Mind, tmp_path: Path) -> None:
+    config = Config(recognition=Recognition(models="small"))
+    small = Mind.load(config)
+    assert small.encoder.id != mind.encoder.id
+    assert "small" in small.encoder.name
+    household = small.household(tmp_path / "state", config)
+    for name, takes in TAKES.items():
+        household.enroll(name, takes[:2])
+    matcher = Matcher(small.world, household.knowledge.commands)
+    for name, takes in TAKES.items():
+        match = matcher.match(small.encoder.embed(takes[2].utterance or pytest.fail()))
+        assert match is not None
+        assert match.command == name
+        assert match.score >= match.threshold
+
+
 def test_another_encoder_learns_again_from_kept_sound_and_back(mind: Mind, foreign: Config, tmp_path: Path) -> None:
     state = tmp_path / "state"
     before = mind.household(state, Config())

@@ -1,12 +1,15 @@
-"""More examples out of one: the same utterance faster and slower, softer, and in more of the room's own noise.
+"""More examples out of one: the same utterance faster and slower, softer, in more of the room's own noise, and with the
+echoes of other rooms.
 
-Three examples said on a quiet evening do not show what the command sounds like beside a fan. Each variant is made from
+Three examples said on a quiet evening close by do not show what the command sounds like beside a fan, or from the door.
+Each variant is made from
 the example's own samples and from nothing that is drawn anew, so that learning again from kept audio gives the same.
 """
 
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from random import Random
 
 import numpy as np
@@ -18,8 +21,10 @@ from speakerd.events import Samples, Utterance
 
 SPEEDS = (0.9, 1.1)
 SNRS = (15.0, 8.0, 2.0)  # dB of the utterance above the added noise
-VARIANTS = len(SPEEDS) + 1 + len(SNRS)
+ROOMS = ((0.3, 2.0), (0.6, -3.0))  # seconds in which echoes die away by 60 dB, dB of the voice itself above them all
+VARIANTS = len(SPEEDS) + 1 + len(SNRS) + len(ROOMS)
 SOFTER = -15.0  # dB
+ECHO = 48  # samples after which the first echo comes
 WINDOW = 512  # of the noise's spectrum, 32 ms
 SILENT = -85.0  # dBFS; a room that is this quiet was cut off by the microphone, and has no sound of its own
 
@@ -39,6 +44,10 @@ def enlarge(utterance: Utterance, room: Samples | None = None) -> Iterator[Utter
     for snr in SNRS:
         noisy = np.clip(samples + _louder(noise, speech - snr), -1, 1)
         yield replace(utterance, samples=noisy.astype(np.float32))
+    for response in map(_response, ROOMS):
+        size = 1 << (len(samples) + len(response)).bit_length()
+        played = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(response, size), size)[: len(samples)]
+        yield replace(utterance, samples=np.asarray(np.clip(played, -1, 1), np.float32))
 
 
 def _around(utterance: Utterance) -> Samples:
@@ -58,6 +67,18 @@ def _like(room: Samples, length: int, seed: int) -> Samples:
         colour = 1 / np.sqrt(np.maximum(frequency, 50.0))
     noise = np.fft.irfft(np.exp(1j * phase) * colour, length)
     return np.asarray(noise / np.maximum(np.sqrt(np.mean(noise**2)), 1e-9), np.float32)
+
+
+@cache
+def _response(room: tuple[float, float]) -> Samples:
+    """The impulse response of a room: a voice, and 3 ms later noise that dies away."""
+    decay, above = room
+    length = round(decay * SAMPLE_RATE)
+    echoes = np.frombuffer(Random(length).randbytes(2 * length), "<i2") * 10 ** (-3 * np.arange(length) / length)
+    echoes[:ECHO] = 0
+    response = echoes * 10 ** (-above / 20) / np.linalg.norm(echoes)
+    response[0] = 1
+    return np.asarray(response, np.float32)
 
 
 def _louder(samples: Samples, gain: float) -> Samples:

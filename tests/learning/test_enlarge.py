@@ -6,11 +6,12 @@ import pytest
 from speakerd.audio.segmenter import decibels, find_utterance
 from speakerd.events import Samples, Utterance
 from speakerd.house import Mind
-from speakerd.learning.enlarge import SNRS, SOFTER, SPEEDS, enlarge
+from speakerd.learning.enlarge import ROOMS, SNRS, SOFTER, SPEEDS, VARIANTS, enlarge
 from tests.recordings import room
 from tests.running import CLIPS, clip
 
-NOISY = slice(len(SPEEDS) + 1, None)
+NOISY = slice(len(SPEEDS) + 1, len(SPEEDS) + 1 + len(SNRS))
+ECHOING = slice(NOISY.stop, None)
 
 
 def utterance(name: str, take: int = 0) -> Utterance:
@@ -27,7 +28,7 @@ def speech(one: Utterance) -> Samples:
 def test_variants_are_what_they_say(name: str) -> None:
     one = utterance(name)
     variants = list(enlarge(one))
-    assert len(variants) == len(SPEEDS) + 1 + len(SNRS) <= 8
+    assert len(variants) == VARIANTS <= 8
     for speed, variant in zip(SPEEDS, variants, strict=False):
         assert variant.seconds == pytest.approx(one.seconds / speed, rel=0.01)
         assert decibels(speech(variant)) == pytest.approx(decibels(speech(one)), abs=0.5)
@@ -36,6 +37,13 @@ def test_variants_are_what_they_say(name: str) -> None:
         assert (variant.begin, variant.end, len(variant.samples)) == (one.begin, one.end, len(one.samples))
         added = variant.samples - one.samples
         assert decibels(speech(one)) - decibels(added) == pytest.approx(snr, abs=1.0)
+    for (decay, above), variant in zip(ROOMS, variants[ECHOING], strict=True):
+        assert (variant.begin, variant.end, len(variant.samples)) == (one.begin, one.end, len(one.samples))
+        echoes = variant.samples - one.samples
+        assert np.abs(echoes[: one.begin]).max() < 0.1 * np.abs(echoes).max(), "they come after the voice"
+        energy = np.square(echoes).sum() / np.square(one.samples).sum()
+        assert -10 * np.log10(energy) == pytest.approx(above, abs=4.0), "some are cut off, and sounds last"
+        assert np.abs(echoes[round(decay * 16000) + one.end :]).max(initial=0) < 0.05 * np.abs(echoes).max()
     assert all(np.abs(variant.samples).max() <= 1.05 for variant in variants)
 
 
@@ -47,7 +55,7 @@ def test_the_same_example_makes_the_same_variants(name: str) -> None:
 
 def test_another_example_gets_another_noise() -> None:
     name = next(iter(CLIPS))
-    one, other = (list(enlarge(utterance(name, take)))[-1].samples - utterance(name, take).samples for take in (0, 1))
+    one, other = (list(enlarge(utterance(name, i)))[NOISY][-1].samples - utterance(name, i).samples for i in (0, 1))
     most = min(len(one), len(other))
     assert abs(np.corrcoef(one[:most], other[:most])[0, 1]) < 0.1
 
@@ -57,7 +65,7 @@ def test_noise_sounds_like_the_room(hum: float) -> None:
     one = utterance(next(iter(CLIPS)))
     time = np.arange(16000) / 16000
     humming = (0.01 * np.sin(2 * np.pi * hum * time)).astype(np.float32) + room(1.0)
-    added = list(enlarge(one, humming))[-1].samples - one.samples
+    added = list(enlarge(one, humming))[NOISY][-1].samples - one.samples
     spectrum = np.abs(np.fft.rfft(added)) ** 2
     frequency = np.fft.rfftfreq(len(added), 1 / 16000)
     assert spectrum[abs(frequency - hum) < 60].sum() > 0.7 * spectrum.sum()
