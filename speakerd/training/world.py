@@ -58,7 +58,7 @@ def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Mat
     words = [(-1, vector) for clip in strangers for vector in _clip(encoder, clip, rooms)]
     chosen = [(-1, vector) for clip in _known(corpora.words, draw) for vector in _clip(encoder, clip, rooms)]
     room = COHORT - len(chosen)
-    chosen += [talk[i] for i in draw.permutation(len(talk))[: round(TALK * room)]]
+    chosen += [talk[i] for i in draw.permutation(len(talk))[: max(round(TALK * room), room - len(words))]]
     chosen += [words[i] for i in draw.permutation(len(words))[: COHORT - len(chosen)]]
     world = World(adapter, encoder.id, *space, cohort=np.zeros((0, encoder.dimension), np.float32))
     world = replace(world, cohort=world.place(np.stack([vector for _, vector in chosen])))
