@@ -179,10 +179,10 @@ def test_models_that_are_missing_or_of_another_version(call: Call, state: Path, 
         assert f"{models}/pool.onnx is missing" in said
     shutil.copy(BUNDLED / "pool.onnx", models)
     graph = (models / "encoder.onnx").read_bytes()
-    assert graph.count(b"format\x12\x011") == 1, "its metadata are not where they were"
-    (models / "encoder.onnx").write_bytes(graph.replace(b"format\x12\x011", b"format\x12\x017"))
+    assert graph.count(b"format\x12\x012") == 1, "its metadata are not where they were"
+    (models / "encoder.onnx").write_bytes(graph.replace(b"format\x12\x012", b"format\x12\x017"))
     for said in refused(call, state, "--config", config):
-        assert "is of format 7, this speakerd reads format 1" in said
+        assert "is of format 7, this speakerd reads format 2" in said
     assert (state / "speakerd.sqlite").read_bytes() == before
 
 

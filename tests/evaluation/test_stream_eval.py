@@ -56,7 +56,7 @@ def test_what_a_lower_threshold_would_accept_is_told_when_it_would_be(mind: Mind
         pieces += [utterance.samples[utterance.begin : utterance.end], talk]
         labels.append(Said(at, at + utterance.seconds, name))
         at += utterance.seconds + 4
-    strict = replace(Config().listening, false_accepts_per_day=1e-6, highest_frr=1)
+    strict = replace(Config().listening, false_accepts_per_day=1e-12, highest_frr=1)
     stream = Stream("talk", said(1.0, *pieces, 1.0), tuple(labels), quiet.taught, at)
     heard = listen(mind, replace(Config(), listening=strict), stream)
     loose = [fire for fire in heard.fires if fire.score >= heard.promised[BUDGETS[-1]][fire.command]]

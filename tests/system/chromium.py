@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -83,7 +83,7 @@ class Browser:
             try:
                 if true():
                     return
-            except StaleElementReferenceException:  # it was drawn anew
+            except (StaleElementReferenceException, NoSuchElementException):  # it is being drawn anew
                 pass
             if time.monotonic() > end:
                 pytest.fail(
