@@ -61,6 +61,7 @@ def train(
         for _ in make(data / "synthetic/train", synthetic, seed):
             told("")
     recipe = Recipe(epochs=epochs, seed=seed, channels=SMALL if small else LARGE, without=frozenset(without))
+    click.echo(f"reading {data}", err=True)
     try:
         corpora = read_corpora(data, leave_out)
     except FileNotFoundError as error:

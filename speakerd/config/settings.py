@@ -202,7 +202,7 @@ class Recognition(Struct, frozen=True, forbid_unknown_fields=True):
         Text | None,
         Meta(
             description="null are the models that came along, `small` those that came along for the slowest boards "
-            "(half the work, hears less well), anything else is a folder that holds others."
+            "(a third of the multiplications, hears less well), anything else is a folder that holds others."
         ),
     ] = None
     encoder: Annotated[

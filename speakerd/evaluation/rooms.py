@@ -18,6 +18,7 @@ from speakerd.audio.files import read_audio
 from speakerd.errors import SpeakerdError
 from speakerd.evaluation.sounds import recordings
 from speakerd.events import Samples
+from speakerd.learning.enlarge import in_room
 
 SOUND = 343.0  # m/s
 NEAR = 0.5  # m from the microphone, where commands are taught
@@ -87,10 +88,7 @@ def room(name: str) -> Callable[[Samples, str], Samples]:
     responses = _responses(name)
 
     def heard(samples: Samples, key: str) -> Samples:
-        response = responses[crc32(key.encode()) % len(responses)]
-        size = 1 << (len(samples) + len(response)).bit_length()
-        played = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(response, size), size)[: len(samples)]
-        return np.asarray(np.clip(played, -1, 1), np.float32)
+        return in_room(samples, responses[crc32(key.encode()) % len(responses)])
 
     return heard
 

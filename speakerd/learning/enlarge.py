@@ -45,9 +45,14 @@ def enlarge(utterance: Utterance, room: Samples | None = None) -> Iterator[Utter
         noisy = np.clip(samples + _louder(noise, speech - snr), -1, 1)
         yield replace(utterance, samples=noisy.astype(np.float32))
     for response in map(_response, ROOMS):
-        size = 1 << (len(samples) + len(response)).bit_length()
-        played = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(response, size), size)[: len(samples)]
-        yield replace(utterance, samples=np.asarray(np.clip(played, -1, 1), np.float32))
+        yield replace(utterance, samples=in_room(samples, response))
+
+
+def in_room(samples: Samples, response: Samples) -> Samples:
+    """What becomes of samples (n,) in a room with that impulse response; as long as before."""
+    size = 1 << (len(samples) + len(response)).bit_length()
+    played = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(response, size), size)[: len(samples)]
+    return np.asarray(np.clip(played, -1, 1), np.float32)
 
 
 def _around(utterance: Utterance) -> Samples:

@@ -109,7 +109,8 @@ class Spotter:
         self._peaks = Peaks()
 
     def _decided(self, known: _Known, heard: Hops, was_open: bool) -> list[Detection]:
-        found = [peak for candidate in known.best(heard) for peak in self._peaks.push(candidate)]
+        candidates = known.best(heard) if heard.hops else ()
+        found = [peak for candidate in candidates for peak in self._peaks.push(candidate)]
         if was_open and not self.segmenter.open:
             found += self._peaks.close()
         elif heard.hops and self._ear.over:
