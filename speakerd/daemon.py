@@ -30,7 +30,7 @@ from speakerd.listening.mute import Muted
 from speakerd.listening.policy import Policy, Switches, unmet
 from speakerd.listening.speakers import Speakers
 from speakerd.listening.spotter import Spotter
-from speakerd.memory import give_back, one_heap
+from speakerd.memory import one_heap
 from speakerd.notify import Watchdog, notify, notify_reloading
 from speakerd.outputs import Outputs
 from speakerd.store.store import Ownership
@@ -195,7 +195,7 @@ class Daemon:
         self._begin_listening()
         self._introduce()
         self._tell_unmet()
-        give_back()
+        self._mind.settled()
         notify("READY=1")
 
     def _prune_daily(self) -> None:
@@ -211,7 +211,7 @@ class Daemon:
         ago joins the examples, where the settings say so."""
         growth = Growth(self._household, self._journal)
         while not self._over.wait(MINUTE):
-            give_back()
+            self._mind.settled()
             try:
                 changes = [self._room.look(quiet=not self._loop.speech)]
                 if self.config.learning.grow:

@@ -38,7 +38,8 @@ class Mind:
         return cls(own, World.load(folder / "world.npz", folder / "adapt.onnx", own.id)).settled()
 
     def settled(self) -> "Mind":
-        """Itself, with the memory given back that loading took."""
+        """Itself, with the memory given back that loading took, or teaching."""
+        self.world.adapter.rest()
         give_back()
         return self
 

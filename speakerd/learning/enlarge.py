@@ -2,8 +2,8 @@
 echoes of other rooms.
 
 Three examples said on a quiet evening close by do not show what the command sounds like beside a fan, or from the door.
-Each variant is made from
-the example's own samples and from nothing that is drawn anew, so that learning again from kept audio gives the same.
+Each variant is made from the example's own samples and from nothing that is drawn anew, so that learning again from
+kept audio gives the same. How much each counts is in recognition/scoring.py.
 """
 
 import zlib

@@ -153,8 +153,10 @@ def _load(path: Path) -> tuple[onnxruntime.InferenceSession, dict[str, str]]:
     return session, about
 
 
-def open_model(path: Path) -> onnxruntime.InferenceSession:
-    """Raises:
+def open_model(path: Path, graph: bytes | None = None) -> onnxruntime.InferenceSession:
+    """``graph``: what the file holds, if that is known already.
+
+    Raises:
     ModelError: not a model that onnxruntime can run.
     """
     options = onnxruntime.SessionOptions()
@@ -162,6 +164,6 @@ def open_model(path: Path) -> onnxruntime.InferenceSession:
     options.enable_cpu_mem_arena = False  # a few hundred kilobytes are used; the arena would keep megabytes
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(graph or str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has a family of exceptions of its own
         raise ModelError(f"{path} is not a model that can be run: {str(error).splitlines()[0]}") from error

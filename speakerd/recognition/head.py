@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from onnxruntime import InferenceSession
 
 from speakerd.recognition.encoder import ModelError, open_model
 from speakerd.store.knowledge import Heads
@@ -33,7 +34,8 @@ class Adapter:
             raise ModelError(
                 f"{path} is missing: reinstall speakerd, or set recognition.models to a folder that has it"
             )
-        self._session = open_model(path)
+        self._path, self._graph = path, path.read_bytes()
+        self._session: InferenceSession | None = open_model(path, self._graph)
         about = self._session.get_modelmeta().custom_metadata_map
         if about.get("format") != FORMAT:
             raise ModelError(
@@ -42,7 +44,7 @@ class Adapter:
             )
         if about.get("encoder") != encoder_id:
             raise ModelError(f"{path} was made for another encoder than encoder.onnx beside it; install both again")
-        self.id = f"{zlib.crc32(path.read_bytes()):08x}"  # tells heads of one encoder apart
+        self.id = f"{zlib.crc32(self._graph):08x}"  # tells heads of one encoder apart
         self._lean = np.float32(about["lean"])
         self._world: tuple[Matrix, Matrix] | None = None  # how near its vectors are to each other
 
@@ -52,7 +54,8 @@ class Adapter:
         others = np.concatenate([world, room])
         near = self._among(others) if len(room) else self._among_world(world)
         lacking = max(0, HARDEST - len(others))
-        w, b = self._session.run(
+        session = self._session = self._session or open_model(self._path, self._graph)
+        w, b = session.run(
             None,
             {
                 "support": support,
@@ -63,6 +66,10 @@ class Adapter:
             },
         )
         return Heads(w, b)
+
+    def rest(self) -> None:
+        """Let go of what only teaching needs, 2 MB; whoever teaches next waits a twentieth of a second for it."""
+        self._session = None
 
     def strangers(self, vectors: Matrix, others: Matrix) -> Matrix:
         """What scores of vectors (n, dimension) are taken relative to (n, 2): the mean cosine of the nearest of the

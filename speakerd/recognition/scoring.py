@@ -24,7 +24,7 @@ from speakerd.store.knowledge import Command, Heads
 LOWERED, RIVAL, ROUNDS, INSEPARABLE = 0.65, 0.3, 3, 0.1
 # How much each variant of an example counts, where the example itself counts 1: in other rooms it sounds most unlike
 # itself (learning/enlarge.py has their order).
-VARIANTS = (0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.3, 0.3)
+WEIGHTS = (0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.3, 0.3)
 LEADS = 0.2  # the share of a head that its own example has; all examples have equal parts in the rest
 
 
@@ -70,7 +70,7 @@ def _lowered(world: World, heads: Heads, examples: Matrix, wrong: Matrix, most: 
 
 def _adapted(world: World, examples: list[Matrix]) -> Heads:
     support = np.concatenate(examples)
-    weights = np.concatenate([[1.0, *VARIANTS[: len(example) - 1]] for example in examples])
+    weights = np.concatenate([[1.0, *WEIGHTS[: len(example) - 1]] for example in examples])
     leads = np.repeat(np.eye(len(examples)), [len(example) for example in examples], axis=0)
     member = weights[:, None] * (1 - LEADS + LEADS * len(examples) * leads)
     nothing = np.zeros((0, support.shape[1]), np.float32)

@@ -12,9 +12,9 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from speakerd.audio.features import HOP, MELS, SAMPLE_RATE
+from speakerd.recognition.encoder import FORMAT
 from speakerd.training.model import STRIDE, Head, Trunk
 
-FORMAT = "2"
 PARTS = ("encoder.onnx", "pool.onnx")
 
 

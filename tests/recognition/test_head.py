@@ -61,6 +61,18 @@ def test_what_is_heard_in_the_room_scores_lower_from_then_on(mind: Mind, adapter
     assert (after < before).all()
 
 
+def test_after_a_rest_it_learns_the_same(mind: Mind, said: Matrix, tmp_path: Path) -> None:
+    """Also where an upgrade has just taken the file away."""
+    file, one = tmp_path / "adapt.onnx", np.ones((3, 1), np.float32)
+    file.write_bytes(ADAPT.read_bytes())
+    adapter = Adapter(file, mind.encoder.id)
+    before = adapter.adapt(said[0], one, mind.world.cohort, nothing(mind))
+    adapter.rest()
+    file.unlink()
+    after = adapter.adapt(said[0], one, mind.world.cohort, nothing(mind))
+    assert (after.weights == before.weights).all() and (after.bias == before.bias).all()
+
+
 def test_world_is_told_from_world(mind: Mind, adapter: Adapter, said: Matrix) -> None:
     """What is known of one world is not taken for another's."""
     one = np.ones((3, 1), np.float32)

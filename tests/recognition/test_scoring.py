@@ -11,7 +11,7 @@ from speakerd.demo.truth import lessons
 from speakerd.house import Mind
 from speakerd.learning.enlarge import enlarge
 from speakerd.recognition.head import NEAREST, Matrix, scores
-from speakerd.recognition.scoring import LEADS, VARIANTS, Matcher, learned
+from speakerd.recognition.scoring import LEADS, WEIGHTS, Matcher, learned
 from speakerd.recognition.world import World, unit
 from speakerd.store.knowledge import Command, Heads
 from tests.recognition.worlds import DIMENSION, around, vectors, world
@@ -55,7 +55,7 @@ def test_heads_are_the_inner_loop_s_of_all_examples_with_their_variants_against_
     heads, whose = learned(small, examples, [None] * 3)
     assert whose == (None, None, None)
     assert (heads.weights.shape, heads.bias.shape) == ((3, DIMENSION), (3,))
-    counts = np.array([1.0, *VARIANTS[:6]])
+    counts = np.array([1.0, *WEIGHTS[:6]])
     nobody = np.zeros((0, DIMENSION), np.float32)
     for i in range(3):
         parts = [(1 - LEADS + 3 * LEADS * (i == j)) * counts for j in range(3)]
@@ -77,9 +77,9 @@ def test_what_is_near_one_example_scores_more_than_by_their_mean() -> None:
 
 
 def test_five_examples_and_their_variants_count_as_eleven_examples() -> None:
-    assert 5 * (1 + sum(VARIANTS)) == pytest.approx(11)
+    assert 5 * (1 + sum(WEIGHTS)) == pytest.approx(11)
     small, (one,) = world(), around(CENTRES[0], 1, 0.4, 11)
-    heads, _ = learned(small, [np.stack([one] * (1 + len(VARIANTS)))] * 5, [None] * 5)
+    heads, _ = learned(small, [np.stack([one] * (1 + len(WEIGHTS)))] * 5, [None] * 5)
     plain, _ = learned(small, [one[None]] * 11, [None] * 11)
     assert heads.weights[0] == pytest.approx(plain.weights[0], abs=1e-5)
     assert heads.bias[0] == pytest.approx(plain.bias[0], abs=1e-5)

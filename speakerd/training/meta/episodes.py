@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from speakerd.errors import SpeakerdError
-from speakerd.recognition.scoring import VARIANTS
+from speakerd.recognition.scoring import WEIGHTS
 from speakerd.recognition.world import unit
 from speakerd.training.meta.cache import HELD, ONCE, ROOM, SEEN, TALK, Cache
 from speakerd.training.meta.inner import Task
@@ -126,7 +126,7 @@ class Episodes:
         """Examples and what the device makes of them, which counts less."""
         able = np.flatnonzero(self.cache.variants[rows] >= 0)
         more = self.enlarged[self.cache.variants[rows[able]]]
-        counts = torch.tensor(VARIANTS).repeat(len(able)).unsqueeze(1)
+        counts = torch.tensor(WEIGHTS).repeat(len(able)).unsqueeze(1)
         weights = counts * member[able].repeat_interleave(more.shape[1], dim=0)
         return torch.cat([vectors, more.flatten(0, 1)]), torch.cat([member, weights])
 
