@@ -141,6 +141,7 @@ class Daemon:
         self._condition = Condition()
         wanted = Muted(self._source, self._switches.mute)
         self._loop = Loop(Watched(wanted, self._condition), self._spotter)
+        self._spotter.know(self._household.knowledge)  # which may have changed meanwhile
         if self._stopping or self._reloading:  # told so while there was no source to close
             self._source.close()
 
@@ -211,6 +212,7 @@ class Daemon:
         ago joins the examples, where the settings say so."""
         growth = Growth(self._household, self._journal)
         while not self._over.wait(MINUTE):
+            self._journal.let_go()
             self._mind.settled()
             try:
                 changes = [self._room.look(quiet=not self._loop.speech)]
@@ -229,6 +231,8 @@ class Daemon:
 
     def _progress(self) -> None:
         self._watchdog.fed()
+        if self._loop.waiting is not None:
+            self._policy.interrupted()
         if self._loop.talk and not self._switches.playing.on:
             self._room.talk(FRAME / SAMPLE_RATE)
 

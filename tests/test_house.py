@@ -1,6 +1,7 @@
 """Models are chosen by the settings, and what was taught with one encoder is never compared with another."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,21 @@ def test_another_encoder_learns_again_from_kept_sound_and_back(mind: Mind, forei
     undone = after_again.undo()  # also what is brought back is of the encoder in use
     assert undone
     assert {c.heads.weights.shape[1] for c in after_again.knowledge.commands} == {16}
+
+
+def test_what_was_wrong_is_wrong_for_another_encoder_too(mind: Mind, foreign: Config, tmp_path: Path) -> None:
+    state, utterance = tmp_path / "state", TAKES[NIGHT][0].utterance
+    assert utterance is not None
+    before = mind.household(state, Config())
+    before.enroll(LAMP, TAKES[LAMP])
+    negative = before.examples.made(utterance, "heard")
+    before.revise("wrong", lambda now: [replace(now.commands[0], negatives=(-1,), id=None)], [negative])
+    (command,) = Mind.load(foreign).household(state, foreign).knowledge.commands
+    (kept,) = before.derivation.examples(command.negatives)
+    assert kept.embeddings is not None  # by the first
+    other = Mind.load(foreign).household(state, foreign)
+    (kept,) = other.derivation.examples(command.negatives)
+    assert kept.embeddings is not None and kept.embeddings.shape[1] == 16
 
 
 def test_what_cannot_be_heard_again_is_to_be_taught_again(

@@ -30,7 +30,7 @@ def read_audio(source: Path | BinaryIO, longest: float | None = None) -> Samples
                 samples, rate = _decoded(soundfile.SoundFile(file.fileno(), closefd=False), longest)
         else:
             samples, rate = _decoded(soundfile.SoundFile(source), longest)
-    except (OSError, soundfile.LibsndfileError) as error:
+    except (OSError, ValueError, soundfile.LibsndfileError) as error:
         raise AudioFileError(_why_unreadable(source, error)) from error
     if not np.isfinite(samples).all():
         raise AudioFileError("damaged: it holds values that are not numbers (NaN or infinite)")
@@ -39,6 +39,26 @@ def read_audio(source: Path | BinaryIO, longest: float | None = None) -> Samples
     if len(mono) == 0:
         raise AudioFileError("empty: it holds no samples")
     return mono
+
+
+def read_recording(path: Path) -> Samples:
+    """The same of one file among many, which the message names."""
+    try:
+        return read_audio(path)
+    except AudioFileError as error:
+        raise AudioFileError(f"{path}: {error}") from error
+
+
+def seconds_of(path: Path) -> float:
+    """How long a recording is, by what its header says.
+
+    Raises:
+        AudioFileError: not audio; the message names it.
+    """
+    try:
+        return float(soundfile.info(path).duration)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise AudioFileError(f"{path}: {_why_unreadable(path, error)}") from error
 
 
 def resample(samples: Samples, rate: float) -> Samples:
@@ -74,6 +94,8 @@ def _why_unreadable(source: Path | BinaryIO, error: Exception) -> str:
             return "a folder, not an audio file"
         case OSError():
             return f"not readable: {error.strerror}"
+        case ValueError():
+            return "no file can have such a name"
     if isinstance(source, Path) and source.stat().st_size == 0:
         return "empty: the file has no bytes"
     return f"not audio that can be read (WAV, FLAC, Ogg, Opus): {getattr(error, 'error_string', error)}"

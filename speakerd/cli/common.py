@@ -30,6 +30,19 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class NewFile(click.Path):
+    """A file that is written when all is done, which may take hours: whether it can be is seen before."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path: Path = super().convert(value, param, ctx)  # type: ignore[assignment]
+        if not os.access(path.absolute().parent, os.W_OK):
+            self.fail(f"'{path}' cannot be written: no folder {path.absolute().parent}", param, ctx)
+        return path
+
+
 @dataclass
 class Session:
     """One call of the program. ``state`` None: the system's daemon if it runs, else the user's own state."""

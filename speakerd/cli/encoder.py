@@ -32,7 +32,7 @@ def encoder(
     try:
         from speakerd.training.foreign import describe, make_world
     except ImportError as error:
-        raise SpeakerdError(f"this needs torch and onnx ({error}): pip install 'speakerd[train]'") from error
+        raise SpeakerdError(f"this needs torch and onnx ({error}): script/setup train") from error
     if name and window and hop:
         describe(file, name, window, hop)
     elif name or window or hop:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from speakerd.cli.common import Session, common
+from speakerd.cli.common import NewFile, Session, common
 from speakerd.cli.evaluate_gate import gate
 from speakerd.cli.evaluate_speakers import speakers
 from speakerd.cli.evaluate_stream import stream
 from speakerd.cli.evaluate_weeks import weeks
+from speakerd.errors import SpeakerdError
 
 if TYPE_CHECKING:
     from speakerd.evaluation.sounds import Progress
 
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
-FILE = click.Path(path_type=Path, dir_okay=False)
 SUPPORT = click.Choice(["cross", "same", "any"])
 PROTOCOL = click.Choice(["rusci", "gok", "splitgsc", "parnami", "parnami-open"])
 
@@ -58,8 +58,8 @@ evaluate.add_command(gate)
 @click.option("--controls", is_flag=True, help="Also other ways of recognising, on the same draws.")
 @click.option("--personal", is_flag=True, help="Also each speaker: taught by themself, and by others.")
 @click.option("--language", multiple=True, metavar="CORPUS=LANGUAGE", help="Also corpora of a language together.")
-@click.option("--episodes", type=FILE, help="Write the draws to a file, for other systems.")
-@click.option("--markdown", type=FILE, help="Write the tables to a file.")
+@click.option("--episodes", type=NewFile(), help="Write the draws to a file, for other systems.")
+@click.option("--markdown", type=NewFile(), help="Write the tables to a file.")
 @click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="A folder for pictures.")
 @common
 def few_shot(
@@ -131,8 +131,15 @@ def counted(what: str) -> "Iterator[Progress]":
 
 
 def publish(session: Session, text: str, markdown: Path | None) -> None:
-    """Tables, into a file if one is given, and onto the terminal where no program reads along."""
-    if markdown is not None:
-        markdown.write_text(text + "\n", encoding="utf-8")
+    """Tables, onto the terminal where no program reads along, and into a file if one is given.
+
+    Raises:
+        SpeakerdError: the file cannot be written.
+    """
     if not session.json:
         print(text)
+    if markdown is not None:
+        try:
+            markdown.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise SpeakerdError(f"{markdown} cannot be written: {error.strerror}") from error

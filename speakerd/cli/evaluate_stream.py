@@ -5,10 +5,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from speakerd.cli.common import Session, common
+from speakerd.cli.common import NewFile, Session, common
 
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
-FILE = click.Path(path_type=Path, dir_okay=False)
 LAYOUT = click.Choice(["household", "picovoice"])
 
 
@@ -24,7 +23,7 @@ LAYOUT = click.Choice(["household", "picovoice"])
 @click.option("--seed", type=click.IntRange(0), default=0, help="Other streams.")
 @click.option("--write", "to", type=click.Path(path_type=Path, file_okay=False), help="Keep the streams in a folder.")
 @click.option("--read", "given", type=FOLDER, help="Hear the streams of a folder instead.")
-@click.option("--markdown", type=FILE, help="Write the tables to a file.")
+@click.option("--markdown", type=NewFile(), help="Write the tables to a file.")
 @common
 def stream(
     session: Session, data: Path, speech: tuple[Path, ...], noise: tuple[Path, ...], layout: str, hours: float,

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from speakerd.cli.common import Session, common
+from speakerd.cli.common import NewFile, Session, common
 
 
 @click.command("weeks")
@@ -18,7 +18,7 @@ from speakerd.cli.common import Session, common
 @click.option("--weeks", "many", type=click.IntRange(1), default=3, help="How long it goes on.")
 @click.option("--persons", type=click.IntRange(1), default=8, help="Households, at most.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Other households and other days.")
-@click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write the table to a file.")
+@click.option("--markdown", type=NewFile(), help="Write the table to a file.")
 @common
 def weeks(session: Session, data: Path, many: int, persons: int, seed: int, markdown: Path | None) -> None:
     """Live through weeks in households whose voices and rooms change, with and without learning by itself, and with

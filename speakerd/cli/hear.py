@@ -77,9 +77,14 @@ def listen(session: Session, given: Path | None, everything: bool) -> None:
         if detection.accepted or everything:
             session.say(shown(detection), _words(shown(detection)))
 
+    def going_on() -> None:
+        if loop.waiting is not None:
+            policy.interrupted()
+
     source = _source(given, session.config)
+    loop = Loop(Watched(source, Condition()), spotter)
     try:
-        Loop(Watched(source, Condition()), spotter).run(heard)
+        loop.run(heard, going_on)
     except KeyboardInterrupt:
         source.close()
 

@@ -14,11 +14,11 @@ def overview(household: Household, journal: Journal) -> Iterator[dict[str, Any]]
     on a map (:mod:`speakerd.learning.map`)."""
     heard = [entry for entry in journal.entries() if entry.detection.accepted]
     knowledge = household.knowledge
-    places = mapped(household, knowledge)
+    places, close = mapped(household, knowledge), household.confusable()
     for command in knowledge.commands:
         of_it = [entry for entry in heard if entry.detection.command == command.name]
         yield summary(command) | {
-            "close": household.confusable(command),
+            "close": close.get(command.name, []),
             "observed": {"accepted": len(of_it), "wrong": sum(entry.mark is Mark.WRONG for entry in of_it)},
             "kept": [
                 {

@@ -8,7 +8,7 @@ from zlib import crc32
 
 import numpy as np
 
-from speakerd.audio.files import read_audio
+from speakerd.audio.files import read_recording
 from speakerd.errors import SpeakerdError
 from speakerd.events import Samples
 
@@ -54,7 +54,7 @@ class Noise:
         """
         self._recordings = []
         for path in files:
-            samples = read_audio(path)
+            samples = read_recording(path)
             level = math.sqrt(float(np.mean(np.square(samples))))
             if level < 1e-6:
                 raise SpeakerdError(f"{path}: there is nothing to hear in this noise")

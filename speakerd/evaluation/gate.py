@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.audio.files import read_audio
+from speakerd.audio.files import read_recording
 from speakerd.audio.segmenter import FRAME, Segmenter, frames_of
 from speakerd.config.settings import Gate
 from speakerd.evaluation.metrics import Interval
@@ -38,8 +38,8 @@ class Passed:
 def measure(clips: Sequence[Path], noise: Sequence[Path], gate: Gate, snr: float, seed: int) -> Iterator[Passed]:
     """Commands with noise ``snr`` dB below them, after two seconds of that noise; and all noise by itself."""
     draw = np.random.default_rng(seed)
-    rooms = [read_audio(path) for path in noise]
-    scenes = [_scene(read_audio(path), rooms[int(draw.integers(len(rooms)))], snr, draw) for path in clips]
+    rooms = [read_recording(path) for path in noise]
+    scenes = [_scene(read_recording(path), rooms[int(draw.integers(len(rooms)))], snr, draw) for path in clips]
     for strict, voices_only in (*((strict, True) for strict in STRICT), (gate.aggressiveness, False)):
         tried = replace(gate, aggressiveness=strict, voices_only=voices_only)
         spoken = [passed(samples, tried)[speech] for samples, speech in scenes]

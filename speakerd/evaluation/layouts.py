@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.audio.files import read_audio
+from speakerd.audio.files import read_recording, seconds_of
 from speakerd.audio.segmenter import find_utterance
 from speakerd.config.settings import Gate
 from speakerd.errors import SpeakerdError
@@ -49,7 +48,7 @@ class Surroundings:
     @property
     def hours(self) -> float:
         """Of different speech."""
-        return float(sum(soundfile.info(path).duration for path in self.speech)) / 3600
+        return sum(map(seconds_of, self.speech)) / 3600
 
 
 def tasks(data: Path, shots: int, ways: int | None, support: Support) -> list[Task]:
@@ -94,10 +93,10 @@ def household(task: Task, around: Surroundings, hours: float, seed: int) -> Iter
             if kind in (COMMAND, IN_SPEECH):
                 asked = int(draw.integers(len(episode.queries)))
                 name = episode.names[episode.truth[asked]]
-                _command(scene, read_audio(task.sounds.pieces[episode.queries[asked]].path), name, kind, around)
+                _command(scene, read_recording(task.sounds.pieces[episode.queries[asked]].path), name, kind, around)
             elif kind == WORD and len(words):
                 row = int(draw.choice(words))
-                scene.lay(read_audio(task.sounds.pieces[row].path), draw.uniform(-34, -22))
+                scene.lay(read_recording(task.sounds.pieces[row].path), draw.uniform(-34, -22))
             else:
                 scene.lay(_talk(around, draw), draw.uniform(-38, -20))
             scene.pause(draw.uniform(0.6, 2.5))
@@ -165,7 +164,7 @@ class _Scene:
         samples = self._samples + self.draw.standard_normal(len(self._samples)).astype(np.float32) * 10 ** (-78 / 20)
         for at in range(0, len(samples), 60 * SAMPLE_RATE):
             piece = samples[at : at + 60 * SAMPLE_RATE]
-            sound = read_audio(noise[int(self.draw.integers(len(noise)))])
+            sound = read_recording(noise[int(self.draw.integers(len(noise)))])
             wrapped = np.take(sound, np.arange(len(piece)) + int(self.draw.integers(len(sound))), mode="wrap")
             level = -31 - self.draw.uniform(0, 20)  # whole words are 3 dB below their loudest part
             piece += wrapped * (10 ** (level / 20) / max(float(np.sqrt(np.mean(np.square(sound)))), 1e-5))
@@ -174,7 +173,7 @@ class _Scene:
 
 def _talk(around: Surroundings, draw: Generator) -> Samples:
     """A piece of running speech, of 4 to 16 s where there is as much."""
-    samples = read_audio(around.speech[int(draw.integers(len(around.speech)))])
+    samples = read_recording(around.speech[int(draw.integers(len(around.speech)))])
     return samples[: round(draw.uniform(4, 16) * SAMPLE_RATE)]
 
 
@@ -234,20 +233,20 @@ def _benchmark(
     for row in (*rows, None):
         filled = 0
         while filled < gap:
-            part = read_audio(around.speech[int(draw.integers(len(around.speech)))])[: gap - filled]
+            part = read_recording(around.speech[int(draw.integers(len(around.speech)))])[: gap - filled]
             spoken = draw.random() < SPEAKS
             parts.append(part if spoken else np.zeros_like(part))
             filled += len(part)
             talk += len(part) if spoken else 0
         at += filled
         if row is not None:
-            parts.append(read_audio(sounds.pieces[row].path))
+            parts.append(read_recording(sounds.pieces[row].path))
             said.append(Said(at / SAMPLE_RATE, (at + len(parts[-1])) / SAMPLE_RATE, word))
             at += len(parts[-1])
             talk += len(parts[-1])
     noise: list[Samples] = []
     while sum(map(len, noise)) < at:
-        sound = read_audio(around.noise[int(draw.integers(len(around.noise)))])
+        sound = read_recording(around.noise[int(draw.integers(len(around.noise)))])
         noise.append(sound / max(1e-5, float(np.abs(sound).max())))
     samples, begin = np.concatenate(noise)[:at], 0
     for part in parts:

@@ -108,4 +108,4 @@ def _canvas(width: float, height: float) -> "tuple[Figure, Any]":
 
 
 def _missing(what: str, error: ImportError) -> SpeakerdError:
-    return SpeakerdError(f"plots need {what} ({error}): pip install 'speakerd[dev]'")
+    return SpeakerdError(f"plots need {what} ({error}): script/setup dev")

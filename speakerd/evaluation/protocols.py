@@ -11,9 +11,9 @@ from hashlib import sha1
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from speakerd.audio.features import SAMPLE_RATE
+from speakerd.audio.files import seconds_of
 from speakerd.errors import SpeakerdError
 from speakerd.evaluation.controls import Scorer, nearest_mean, open_ncm, prototype
 from speakerd.evaluation.episodes import Episode
@@ -201,8 +201,7 @@ def _silence(folder: Path) -> Sounds:
     """One second after another of the recordings of noise that belong to the corpus."""
     pieces = []
     for path in recordings(folder / "_background_noise_"):
-        about = soundfile.info(path)
-        seconds = int(about.frames / about.samplerate)
+        seconds = int(seconds_of(path))
         pieces += [Piece(path.absolute(), i * SAMPLE_RATE, (i + 1) * SAMPLE_RATE) for i in range(seconds)]
     names = np.full(len(pieces), folder.resolve().name)
     return Sounds(tuple(pieces), names, np.full(len(pieces), SILENCE), np.full(len(pieces), SILENCE))

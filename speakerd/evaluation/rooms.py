@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.audio.files import read_audio
+from speakerd.audio.files import read_recording
 from speakerd.errors import SpeakerdError
 from speakerd.evaluation.sounds import recordings
 from speakerd.events import Samples
@@ -103,7 +103,7 @@ def _responses(name: str) -> list[Samples]:
         raise SpeakerdError(
             f"{name}: no room; there are {', '.join(ROOMS)}, or give a file or folder of impulse responses"
         )
-    return [_from_first(read_audio(file)) for file in files]
+    return [_from_first(read_recording(file)) for file in files]
 
 
 def _from_first(response: Samples) -> Samples:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.audio.files import read_audio
+from speakerd.audio.files import read_recording
 from speakerd.audio.segmenter import FRAME, LONGEST, SHORTEST, find_utterance, frames_of, utterances
 from speakerd.config.settings import Gate
 from speakerd.evaluation.conditions import CLEAN, Changed, Level, Noise
@@ -70,18 +70,22 @@ NOTHING = Sounds((), np.array([], np.str_), np.array([], np.str_), np.array([], 
 
 def recordings(folder: Path) -> list[Path]:
     """All audio files below a folder, in order."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO)
+    return sorted(filter(_is_audio, folder.rglob("*")))
+
+
+def _is_audio(path: Path) -> bool:
+    return path.suffix.lower() in AUDIO and path.is_file()
 
 
 def is_corpus(folder: Path) -> bool:
     """Whether a folder holds words (rather than corpora of words)."""
-    return any(path.suffix.lower() in AUDIO for path in folder.glob("*/*"))
+    return any(map(_is_audio, folder.glob("*/*")))
 
 
 def words_in(folder: Path) -> Sounds:
     """All clips ``folder/<word>/<speaker>_nohash_<take>.*``. Where all clips of a word carry one speaker's name, nobody
     knows who spoke, and each counts as a speaker of its own."""
-    paths = [p for p in sorted(folder.glob("*/*")) if p.suffix.lower() in AUDIO and not p.parent.name.startswith("_")]
+    paths = [path for path in sorted(folder.glob("*/*")) if _is_audio(path) and not path.parent.name.startswith("_")]
     words = np.array([path.parent.name for path in paths], np.str_)
     named = [path.name.split("_nohash_")[0] for path in paths]
     people: dict[str, set[str]] = {}
@@ -99,7 +103,7 @@ def speech_in(folder: Path, progress: Progress, gate: Gate | None = None) -> Sou
     pieces = []
     for path in recordings(folder):
         progress(folder.name)
-        for found in utterances(frames_of(read_audio(path)), gate):
+        for found in utterances(frames_of(read_recording(path)), gate):
             if SHORTEST <= found.seconds <= LONGEST:
                 begin = round(found.start * SAMPLE_RATE) - found.begin
                 pieces.append(Piece(path.absolute(), begin, begin + len(found.samples), (found.begin, found.end)))
@@ -137,7 +141,7 @@ def hear(
     for i, piece in enumerate(sounds.pieces):
         if piece.path != last:  # pieces of one recording follow one another
             progress(str(sounds.corpora[i]))
-            last, recording = piece.path, read_audio(piece.path)
+            last, recording = piece.path, read_recording(piece.path)
         samples = _part(recording, piece)
         clean = _utterance(samples, piece, gate)
         for level in levels:

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.audio.files import read_audio
+from speakerd.audio.files import read_recording
 from speakerd.audio.segmenter import frames_of
 from speakerd.config import Config
 from speakerd.evaluation.stream_score import Fire, Heard
@@ -20,6 +20,8 @@ from speakerd.learning.calibration import TALK_HOURS
 from speakerd.learning.household import EnrolmentError, Household
 from speakerd.learning.takes import judge_recording
 from speakerd.listening.loop import Loop
+from speakerd.listening.playing import PlayingSwitch
+from speakerd.listening.policy import Policy
 from speakerd.listening.spotter import Spotter
 from speakerd.recognition.encoder import FRAME
 
@@ -54,7 +56,7 @@ def listen(mind: Mind, config: Config, stream: Stream) -> Heard:
     with TemporaryDirectory(prefix="speakerd-stream-") as folder:
         household = mind.household(Path(folder), config)
         for name, paths in stream.taught.items():
-            takes = [judge_recording(path.name, read_audio(path), config.gate) for path in paths]
+            takes = [judge_recording(path.name, read_recording(path), config.gate) for path in paths]
             try:
                 household.enroll(name, takes)
             except EnrolmentError as error:
@@ -62,7 +64,14 @@ def listen(mind: Mind, config: Config, stream: Stream) -> Heard:
         knowledge = household.knowledge
         promised = {budget: _thresholds(household, config, budget) for budget in BUDGETS}
     heard: list[Detection] = []
-    Loop(_Playing(stream.samples), Spotter(mind.encoder, mind.world, config.gate, knowledge)).run(heard.append)
+    policy = Policy(config.listening, PlayingSwitch())
+
+    def judged(detection: Detection) -> None:
+        """What the score accepts and a rule does not, as where two are too close to call, is neither hit nor alarm."""
+        if policy.judge(detection).accepted == detection.accepted:
+            heard.append(detection)
+
+    Loop(_Playing(stream.samples), Spotter(mind.encoder, mind.world, config.gate, knowledge)).run(judged)
     fires = tuple(Fire(_told(one), one.command, one.score, one.threshold) for one in heard)
     return Heard(stream.name, stream.seconds, stream.talk, stream.said, fires, promised)
 

@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.audio.files import read_audio
+from speakerd.audio.files import read_recording
 from speakerd.errors import SpeakerdError
 from speakerd.evaluation.sounds import recordings
 from speakerd.events import Samples
@@ -80,7 +80,7 @@ def read(folder: Path, taught: dict[str, tuple[Path, ...]]) -> Iterator[Stream]:
 
 
 def _read(path: Path, taught: dict[str, tuple[Path, ...]]) -> Stream:
-    samples, about = read_audio(path), path.with_suffix(".json")
+    samples, about = read_recording(path), path.with_suffix(".json")
     try:
         said = tuple(_said(line, path) for line in path.with_suffix(".txt").read_text(encoding="utf-8").splitlines())
         known = msgspec.json.decode(about.read_bytes(), type=_About) if about.exists() else None

@@ -3,7 +3,7 @@
 Each person of a corpus who says enough words often enough is a household: some takes teach, some are said day by day,
 slower, duller and in more noise as time goes by, some are kept for the end. A television says other words every day; in
 an attacked household somebody also plays, again and again and never quite the same, whatever of it comes nearest to a
-command. What is heard goes the way that it goes in the daemon: spotter, journal, growth.
+command. What is heard goes the way that it goes in the daemon: spotter, policy, journal, growth.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ import numpy as np
 import soxr
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.audio.files import read_audio
+from speakerd.audio.files import read_recording
 from speakerd.audio.segmenter import find_utterance, frames_of
 from speakerd.config import Config
 from speakerd.errors import SpeakerdError
@@ -29,6 +29,8 @@ from speakerd.learning.growth import DELAY, Growth
 from speakerd.learning.household import Household
 from speakerd.learning.takes import judge_recording
 from speakerd.listening.journal import DAY, Journal, Mark
+from speakerd.listening.playing import PlayingSwitch
+from speakerd.listening.policy import Policy
 from speakerd.listening.spotter import Spotter
 from speakerd.recognition.scoring import Matcher
 
@@ -152,7 +154,7 @@ class _Life:
         self._journal = Journal(mind.world.spread, lambda: self._now)
         self._growth = Growth(household, self._journal, lambda: self._now)
         for word, paths in person.taught.items():
-            household.enroll(word, [judge_recording(path.name, read_audio(path), config.gate) for path in paths])
+            household.enroll(word, [judge_recording(path.name, read_recording(path), config.gate) for path in paths])
 
     def lived(self, arm: Arm, days: int) -> Course:
         missed_first = self._missed(0.0)
@@ -162,8 +164,8 @@ class _Life:
         for day in range(days):
             for truth, path in self._today(day, attack if arm is Arm.ATTACKED else None):
                 aside = self._draw.uniform(0.97, 1.03) if truth is None else 1.0
-                for detection in self._heard(_older(read_audio(path), day / days, self._draw, aside)):
-                    self._journal.note(detection)
+                for detection in self._heard(_older(read_recording(path), day / days, self._draw, aside)):
+                    self._journal.note(detection, detection.rule)
                     said_as[detection.id] = truth
                 self._now += DELAY + 1
                 if arm is not Arm.TAUGHT:
@@ -171,13 +173,13 @@ class _Life:
                 learned |= {heard.id for heard in self._journal.entries() if heard.mark is Mark.LEARNED}
             self._now += DAY - (self._now % DAY)
         truths = [said_as[id] for id in learned]
-        played = [_older(read_audio(attack), 1.0, self._draw, self._draw.uniform(0.97, 1.03)) for _ in range(10)]
+        played = [_older(read_recording(attack), 1.0, self._draw, self._draw.uniform(0.97, 1.03)) for _ in range(10)]
         return Course(
             own=sum(truth is not None for truth in truths),
             foreign=sum(truth is None for truth in truths),
             missed_first=missed_first,
             missed_last=self._missed(1.0),
-            accepted=_share(bool(self._accepted(read_audio(path))) for path in self._person.strangers),
+            accepted=_share(bool(self._accepted(read_recording(path))) for path in self._person.strangers),
             attack_accepted=_share(bool(self._accepted(samples)) for samples in played),
         )
 
@@ -196,7 +198,7 @@ class _Life:
         matcher = Matcher(self._mind.world, self._household.knowledge.commands)
 
         def margin(path: Path) -> float:
-            utterance = find_utterance(read_audio(path), self._config.gate)
+            utterance = find_utterance(read_recording(path), self._config.gate)
             match = matcher.match(self._mind.encoder.embed(utterance)) if utterance else None
             return match.score - match.threshold if match else -np.inf
 
@@ -207,14 +209,15 @@ class _Life:
         quiet = 10 ** (-70 / 20) * self._draw.standard_normal(SAMPLE_RATE).astype(np.float32)
         stream = np.concatenate([quiet, samples, quiet])
         found = [*(one for frame in frames_of(stream) for one in spotter.push(frame)), *spotter.flush()]
-        return [replace(one, at=self._now) for one in found]
+        policy = Policy(self._config.listening, PlayingSwitch())
+        return [replace(policy.judge(one), at=self._now) for one in found]
 
     def _accepted(self, samples: Samples) -> set[str]:
         return {detection.command for detection in self._heard(samples) if detection.accepted}
 
     def _missed(self, age: float) -> float:
         return _share(
-            word not in self._accepted(_older(read_audio(path), age, self._draw))
+            word not in self._accepted(_older(read_recording(path), age, self._draw))
             for word, paths in self._person.kept.items()
             for path in paths
         )

@@ -27,6 +27,7 @@ TALK_HOURS = 4.0  # a day's television and conversation within hearing; a budget
 NOISIEST = 2.0
 ALL_BUT = 0.999  # the largest share of misses that a distribution has a score for
 TAIL = 0.02  # the share of impostors that the tail is fitted to
+WORSE = 0.15  # how much more of a command may be missed for the sake of what was corrected, or sounds like it
 HOMES = 0.5  # the variance, between households, of the logarithm of how often talk sounds like a command
 SIDES = NormalDist().inv_cdf(0.975)
 
@@ -143,7 +144,10 @@ def promise(
     impostors = impostors_of(world, heads, fits)
     genuine = expected_scores(world, own, examples)
     kept, limit = impostors.threshold(share / alike), genuine.inv_cdf(min(highest_frr, ALL_BUT))
-    limit = max(limit, impostors.threshold(max(share, NOISIEST) / alike))
+    usual = max(limit, impostors.threshold(max(share, NOISIEST)))
+    heeding = max(limit, impostors.threshold(max(share, NOISIEST) / alike))
+    # what is taken for such talk may be somebody who is not heard, and would be heard the less
+    limit = min(heeding, max(usual, genuine.inv_cdf(min(genuine.cdf(usual) + WORSE, ALL_BUT))))
     threshold = max(floor, min(kept, limit))
     near = threshold - world.spread
     likeness, rate = Likeness.of(heard, impostors, near), impostors.rate(threshold)

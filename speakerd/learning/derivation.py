@@ -75,12 +75,10 @@ class Derivation:
             for command, one, near in zip(commands, alone, self._neighbours(commands, alone), strict=True)
         ]
 
-    def confusable(self, command: Command, commands: Sequence[Command], new: Sequence[Example] = ()) -> list[str]:
-        """Names of the commands that an utterance of this one might be taken for, or the other way round."""
+    def confusable(self, commands: Sequence[Command], new: Sequence[Example] = ()) -> dict[str, list[str]]:
+        """By the name of each command those that an utterance of it might be taken for, or the other way round."""
         near = self._neighbours(commands, [self._learned(one, (), new) for one in commands])
-        return [
-            commands[i].name for one, of in zip(commands, near, strict=True) if one.name == command.name for i in of
-        ]
+        return {one.name: [commands[i].name for i in of] for one, of in zip(commands, near, strict=True)}
 
     def agreement(self, command: Command, vector: Matrix) -> float:
         """How an utterance (1, dimension) scores by what is learned from a command's examples, against what its

@@ -64,9 +64,9 @@ class Examples:
             return None
         return replace(example, embeddings=self._heard_again(example, example.audio))
 
-    def embedded_again(self, command: Command) -> Iterator[Example]:
-        """Those examples of a command that the encoder in use knows, or has now learned from their sound."""
-        for example in self.of(command):
+    def embedded_again(self, members: Sequence[int]) -> Iterator[Example]:
+        """Those examples that the encoder in use knows, or has now learned from their sound."""
+        for example in self._store.examples(members):
             assert example.id is not None
             audio = self._store.audio(example.id)
             if example.embeddings is None and audio is not None:

@@ -5,6 +5,7 @@ Each becomes an example that is kept, and a version that can be undone: of what 
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,11 +15,13 @@ from speakerd.errors import SpeakerdError
 from speakerd.events import Detection
 from speakerd.learning.household import EnrolmentError, Household
 from speakerd.listening.journal import Heard, Journal, JournalError, Mark
+from speakerd.listening.policy import required
 from speakerd.store.knowledge import Command, Example, Knowledge, same_name
 
 log = logging.getLogger(__name__)
 
 WITHIN = 30.0  # seconds after a detection in which somebody who names none speaks of it
+DIRECTLY = 3.0  # seconds from a wake phrase to what it was said for
 
 
 class Feedback:
@@ -28,9 +31,17 @@ class Feedback:
         self._household, self._journal = household, journal
 
     def spoken(self, detection: Detection) -> None:
-        """Somebody said "that was wrong", which is a command itself: it is about the one before. Logs what came of
-        it."""
+        """Somebody said "that was wrong", which is a command itself: it is about the one before, but not about the one
+        that armed it. Logs what came of it."""
         self._journal.mark(detection.id, Mark.ABOUT)
+        needed = required(self._household.config.listening, detection.command)
+        if needed is not None:
+            for heard in self._journal.entries():
+                ended = detection.start - heard.detection.time
+                if heard.detection.accepted and heard.mark is None and ended <= DIRECTLY:
+                    if same_name(heard.detection.command, needed.command):
+                        self._journal.mark(heard.id, Mark.ABOUT)
+                    break
         try:
             log.info("corrected: %s", self.wrong())
         except SpeakerdError as error:
@@ -63,13 +74,13 @@ class Feedback:
             commands, fresh = list(now.commands), iter(range(-1, -3, -1))
             if wrong is not None:
                 old = self._household.known(wrong, now)
-                rest = tuple(
-                    e.id for e in self._household.examples.of(old) if e.id and not e.source.endswith(_tag(heard))
-                )
+                self._not_twice(heard, old.negatives)
+                rest = tuple(e.id for e in self._kept(old.examples) if e.id and not e.source.endswith(_tag(heard)))
                 told = replace(old, examples=rest or old.examples, negatives=(*old.negatives, next(fresh)), id=None)
                 commands[commands.index(old)] = told
             if meant is not None:
                 old = self._household.known(meant, now)
+                self._not_twice(heard, old.examples)
                 commands[commands.index(old)] = replace(old, examples=(*old.examples, next(fresh)), id=None)
             return commands
 
@@ -89,7 +100,9 @@ class Feedback:
 
         def update(now: Knowledge) -> list[Command]:
             old = self._household.known(name, now)
-            more = replace(old, examples=(*old.examples, -1), id=None)
+            self._not_twice(heard, old.examples)
+            negatives = tuple(e.id for e in self._kept(old.negatives) if e.id and not e.source.endswith(_tag(heard)))
+            more = replace(old, examples=(*old.examples, -1), negatives=negatives, id=None)
             return [more if command is old else command for command in now.commands]
 
         self._household.revise(said, update, [self._positive(heard)])
@@ -105,6 +118,16 @@ class Feedback:
                 f"of {heard.detection.command} at {_when(heard)} this was said before; name it by its id"
             )
         return heard
+
+    def _kept(self, members: Sequence[int]) -> list[Example]:
+        return self._household.derivation.examples(members)
+
+    def _not_twice(self, heard: Heard, members: Sequence[int]) -> None:
+        """Raises:
+        EnrolmentError: it is one of these examples already: twice, it would vouch for itself.
+        """
+        if any(example.source.endswith(_tag(heard)) for example in self._kept(members)):
+            raise EnrolmentError(f"of {heard.detection.command} at {_when(heard)} this was said before")
 
     def _negative(self, heard: Heard) -> Example:
         """With the embedding that was taken for the command, beside those of what is heard in its sound."""

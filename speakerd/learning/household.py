@@ -10,6 +10,7 @@ from speakerd.audio.files import from_flac
 from speakerd.config import Config
 from speakerd.errors import SpeakerdError
 from speakerd.events import Match, Samples
+from speakerd.learning.calibration import WORSE
 from speakerd.learning.derivation import UNTAUGHT, Derivation
 from speakerd.learning.examples import Examples
 from speakerd.learning.takes import Take
@@ -26,9 +27,6 @@ log = logging.getLogger(__name__)
 Update = Callable[[Knowledge], list[Command]]  # from what is known to all commands of the next version
 
 MOST_EXAMPLES = 40
-# After a correction at most this much more of a command is expected to be missed than `listening.highest_frr` or, where
-# that was more, than before; and none of its examples may be lost.
-WORSE = 0.15
 ROOM = "room: "  # with which the history tells of thresholds that follow what was heard in this household
 
 
@@ -96,7 +94,7 @@ class Household:
             return [c for c in now.commands if c is not old] + [grown]
 
         command = self.known(name, self.change(change, update, new))
-        return command, [example.doubt or "" for example in new], self.confusable(command)
+        return command, [example.doubt or "" for example in new], self.confusable()[command.name]
 
     def discard(self, example: int) -> Command:
         """Let go of one example; ``undo`` brings it back. Returns what its command has become.
@@ -130,8 +128,8 @@ class Household:
         """The same for what people say of detections, and for what is learned without them.
 
         Raises:
-            EnrolmentError: a command would have too many examples, or something would become worse than :data:`WORSE`
-                allows. Nothing was changed.
+            EnrolmentError: a command would have too many examples, or more of it would be missed than `WORSE` beyond
+                `listening.highest_frr` or what was before, or one of its examples lost. Nothing was changed.
         """
 
         def derived(now: Knowledge) -> list[Command]:
@@ -242,16 +240,16 @@ class Household:
         members = tuple(-1 - i for i in range(len(new)))
         draft = Command("", None, 0, 0, 0, False, UNTAUGHT, (), members)
         draft = self._derived([*self.knowledge.commands, draft], new)[-1]
-        return draft, self.derivation.confusable(draft, [*self.knowledge.commands, draft], new)
+        return draft, self.derivation.confusable([*self.knowledge.commands, draft], new)[draft.name]
 
     def match(self, vectors: Matrix, beside: Command | None = None) -> Match | None:
         """What an embedded utterance is taken for, if ``beside`` were known as well; None where nothing is known."""
         known = self.knowledge.commands
         return Matcher(self.world, known if beside is None else (*known, beside)).match(vectors[0])
 
-    def confusable(self, command: Command) -> list[str]:
-        """Names of the commands that an utterance of this one might be taken for, or the other way round."""
-        return self.derivation.confusable(command, self.knowledge.commands)
+    def confusable(self) -> dict[str, list[str]]:
+        """By the name of each command those that an utterance of it might be taken for, or the other way round."""
+        return self.derivation.confusable(self.knowledge.commands)
 
     def sound(self, example: int) -> Samples:
         """What was said in an example that a command is known by.
@@ -326,7 +324,8 @@ class Household:
         usable: list[Command] = []
         lost: list[Command] = []
         for command in knowledge.commands:
-            members = tuple(e.id for e in self.examples.embedded_again(command) if e.id is not None)
+            members = tuple(e.id for e in self.examples.embedded_again(command.examples) if e.id is not None)
+            list(self.examples.embedded_again(command.negatives))  # what was said to be wrong stays so
             (usable if members else lost).append(replace(command, examples=members, id=None, alike=1.0))
         change = f"derived again for the encoder {self.encoder.name}"
         if lost:

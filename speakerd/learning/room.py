@@ -22,8 +22,8 @@ from speakerd.store.knowledge import NOTHING, Command, Overheard
 SAVE = 600.0  # seconds; so much talk is lost in a power cut
 RISE = 0.25  # deviations of genuine scores, by which a threshold may rise in a day
 # How few times as often as strangers' talk this household's may be taken to sound like a command: music and machines
-# that the gate takes for talk never do.
-LEAST = 0.5
+# that the gate takes for talk never do. And how many times at most: more is somebody who is not heard.
+LEAST, MOST_ALIKE = 0.5, 10.0
 
 
 class _Near(NamedTuple):
@@ -42,6 +42,7 @@ class Room:
         self._lock, self._counting = threading.Lock(), threading.Lock()
         self._talk = 0.0  # seconds since the last look
         self._waiting: deque[_Near] = deque(maxlen=MOST)  # near misses of which somebody may still say something
+        self._nearly: dict[str, float] = {}  # when each command was nearly heard last
         self._counted: dict[int, Overheard] = {}  # by the first example of a command, and not yet saved
         self._saved = clock()
         self._rates: dict[int | None, float] = {}
@@ -63,7 +64,14 @@ class Room:
                 for near in again:
                     self._waiting.remove(near)
             elif detection.rule is None and detection.score >= detection.threshold - self._deviation:
-                self._waiting.append(_Near(detection.id, detection.command, detection.at))
+                self._note_near(_Near(detection.id, detection.command, detection.at))
+
+    def _note_near(self, near: _Near) -> None:
+        """What sounds nearly like a command several times within seconds counts once: it may be somebody who is not
+        heard, and says it again."""
+        before, self._nearly[near.command] = self._nearly.get(near.command, -AGAIN), near.at
+        if near.at - before > AGAIN:
+            self._waiting.append(near)
 
     def look(self, quiet: bool) -> str | None:
         """Count what was heard since the last look. Now and then it is saved, and where that is ``quiet``, thresholds
@@ -124,7 +132,7 @@ class Room:
         likeness = Likeness.of(heard, impostors, command.threshold - self._deviation)
         risen = command.threshold + RISE * self._deviation
         most = command.alike * impostors.rate(command.threshold) / impostors.rate(risen)
-        alike = max(LEAST, min(likeness.mean, most))
+        alike = max(LEAST, min(likeness.mean, most, MOST_ALIKE))
         low, high = likeness.between()
         otherwise = alike != command.alike and not low <= command.alike <= high
         surer = heard.hours >= max(TALK_HOURS, 2 * (command.fa_hours - impostors.hours))

@@ -89,6 +89,11 @@ class Journal:
             self._let_go()
         return detection
 
+    def let_go(self) -> None:
+        """Of what is too old: also where nothing is heard, and nobody asks."""
+        with self._lock:
+            self._let_go()
+
     def entries(self) -> list[Heard]:
         """All of the last day, the newest first."""
         with self._lock:

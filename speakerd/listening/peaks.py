@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerd.events import Embedding
-from speakerd.store.knowledge import Command
+from speakerd.store.knowledge import Command, begins
 
 CLEAR = 0.16  # seconds by which a window may reach back into what was already an event
 APART = 1.0  # seconds: of what is not accepted, only the best in so long a time is told
@@ -85,7 +85,7 @@ class Peaks:
     def _peak(self, peak: Candidate) -> list[Candidate]:
         again = peak.start < self._taken - CLEAR
         held = self._held
-        longer = held is not None and peak.margin >= 0 and peak.command.name != held.command.name
+        longer = held is not None and peak.margin >= 0 and begins(held.command.name, peak.command.name)
         if again and not longer:
             return []
         if peak.margin < 0:

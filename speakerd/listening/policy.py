@@ -47,7 +47,7 @@ class Policy:
 
     def __init__(self, settings: Listening, playing: PlayingSwitch) -> None:
         self._margin, self._playing = settings.playing_margin, playing
-        self._requires = {name_key(name): requirement for name, requirement in settings.requires.items()}
+        self._settings = settings
         self._heard: dict[str, float] = {}  # when each command was over, in the time of the stream
 
     def judge(self, detection: Detection) -> Detection:
@@ -63,7 +63,7 @@ class Policy:
             if detection.score < detection.threshold:
                 rule = f"playing: {self._margin:g} more is needed while the speaker itself plays"
                 return replace(detection, accepted=False, rule=rule)
-        requirement = self._requirement(detection.command)
+        requirement = required(self._settings, detection.command)
         if requirement is not None:
             over = self._heard.get(name_key(requirement.command))
             by = f"by '{requirement.command}' in the {requirement.within:g} s before"
@@ -73,17 +73,24 @@ class Policy:
         self._heard[name_key(detection.command)] = detection.time
         return detection
 
-    def _requirement(self, command: str) -> Requirement | None:
-        everybody = self._requires.get("*")
-        if everybody is not None and name_key(everybody.command) == name_key(command):
-            everybody = None
-        return self._requires.get(name_key(command), everybody)
+    def interrupted(self) -> None:
+        """The stream stood still, and its time with it: what was armed before is armed no more."""
+        self._heard.clear()
 
 
 def _ambiguous(detection: Detection, other: str) -> Ambiguous:
     rule = f"too close to call: '{detection.command}' or '{other}'"
     told = {part.name: getattr(detection, part.name) for part in fields(detection)} | {"accepted": False, "rule": rule}
     return Ambiguous(**told, other=other)
+
+
+def required(settings: Listening, command: str) -> Requirement | None:
+    """What must be heard before a command counts."""
+    requires = {name_key(name): requirement for name, requirement in settings.requires.items()}
+    everybody = requires.get("*")
+    if everybody is not None and name_key(everybody.command) == name_key(command):
+        everybody = None
+    return requires.get(name_key(command), everybody)
 
 
 def unmet(settings: Listening, known: Sequence[str]) -> Iterator[tuple[str, str]]:

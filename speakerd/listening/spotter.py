@@ -20,7 +20,7 @@ from speakerd.recognition.head import Matrix
 from speakerd.recognition.lengths import fitting
 from speakerd.recognition.scoring import Matcher
 from speakerd.recognition.world import World
-from speakerd.store.knowledge import Command, Knowledge, name_key
+from speakerd.store.knowledge import Command, Knowledge, begins
 
 AROUND = 0.3  # seconds of sound kept before and after what was heard
 NEAR = 0.5  # deviations of genuine scores below a threshold, from which on a rough score does not do
@@ -36,8 +36,8 @@ class _Known:
         self._near = NEAR * world.spread
         self.wanted = np.flatnonzero(self._fits.any(axis=1)).tolist() if commands else []
         self._thresholds = np.array([command.threshold for command in commands], np.float32)
-        keys = [name_key(command.name) for command in commands]
-        self._begins_another = [any(other.startswith(key) and other != key for other in keys) for key in keys]
+        names = [command.name for command in commands]
+        self._begins_another = [any(begins(name, other) for other in names) for name in names]
 
     def best(self, heard: Hops) -> Iterator[Candidate]:
         """Which command it is most likely in the windows that end at each hop. All windows are compared roughly, and

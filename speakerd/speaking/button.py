@@ -1,5 +1,6 @@
 """A button on a GPIO pin, by gpiozero (extra ``gpio``)."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,7 @@ class Button:
         try:
             import gpiozero
         except ImportError as error:
-            raise ButtonError("gpiozero is not installed: pip install 'speakerd[gpio]'") from error
+            raise ButtonError(f"gpiozero is not installed: {sys.prefix}/bin/pip install gpiozero lgpio") from error
         try:
             self._button: Any = gpiozero.Button(pin, bounce_time=BOUNCES)
         except Exception as error:  # of gpiozero, or of any of the libraries that it may use

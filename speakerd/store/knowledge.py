@@ -51,6 +51,14 @@ def same_name(one: str, other: str) -> bool:
     return name_key(one) == name_key(other)
 
 
+def begins(name: str, other: str) -> bool:
+    """Whether another command's name begins with this one, as "lights off" does with "lights"; "command 10" is not
+    the beginning of "command 1" and something more."""
+    one, longer = name_key(name), name_key(other)
+    rest = longer.removeprefix(one)
+    return rest not in ("", longer) and not (one[-1].isdigit() and rest[0].isdigit())
+
+
 def name_key(name: str) -> str:
     """What two names have in common if they are the same command's."""
     return normalize("NFC", normalize("NFC", name).strip().casefold())

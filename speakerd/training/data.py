@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.audio.files import AudioFileError, read_audio
+from speakerd.audio.files import read_recording
 from speakerd.errors import SpeakerdError
 from speakerd.events import Samples
 
@@ -89,11 +89,7 @@ def read_words(folder: Path, corpus: str) -> list[Clip]:
 
 
 def read_pcm(path: Path) -> Pcm:
-    try:
-        samples = read_audio(path)
-    except AudioFileError as error:
-        raise AudioFileError(f"{path}: {error}") from error
-    return np.asarray(np.round(np.clip(samples, -1, 1) * 32767), np.int16)
+    return np.asarray(np.round(np.clip(read_recording(path), -1, 1) * 32767), np.int16)
 
 
 def read_corpora(data: Path, leave_out: Collection[str] = ()) -> Corpora:
@@ -120,8 +116,12 @@ def read_corpora(data: Path, leave_out: Collection[str] = ()) -> Corpora:
     for path in [path for folder in speech if folder.name not in leave_out for path in sorted(folder.glob("*.*"))]:
         (found.held_speech if is_held_out(path.stem, 7) else found.speech).append(read_pcm(path))
     found.noise = [read_pcm(path) for path in sorted((data / "noise/train").glob("*/*.*"))]
-    found.synthetic = [read_pcm(path) for path in sorted((data / "synthetic/train").glob("*.flac"))]
+    found.synthetic = read_synthetic(data)
     return found
+
+
+def read_synthetic(data: Path) -> list[Pcm]:
+    return [read_pcm(path) for path in sorted((data / "synthetic/train").glob("*.flac"))]
 
 
 def _folders(folder: Path) -> list[Path]:

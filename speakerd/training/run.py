@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from speakerd.errors import SpeakerdError
 from speakerd.recognition.encoder import TrunkEncoder
 from speakerd.recognition.head import Adapter
 from speakerd.training.augment import Augment
@@ -57,22 +58,30 @@ class Run:
     def __init__(
         self, corpora: Corpora, teacher: Path, folder: Path, recipe: Recipe, begin: Path | None = None
     ) -> None:
-        """``begin``: a student.pt that an earlier run has shipped, to begin with instead of chance."""
+        """``begin``: a student.pt that an earlier run has shipped, to begin with instead of chance.
+
+        Raises:
+            SpeakerdError: that, or the teacher, is not what it should be.
+        """
         self.corpora, self.folder, self.recipe = corpora, folder, recipe
         folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(recipe.seed)
         count = math.ceil(recipe.epochs / recipe.each)
         self.compositions = Compositions(corpora, folder, count, recipe.seed, recipe.scenes, recipe.without)
-        self.teacher = Teacher(teacher, DEVICE)
         often, seldom = self.corpora.classes()
+        self.student = Student(len(often), len(seldom), recipe.channels)
+        try:
+            self.teacher = Teacher(teacher, DEVICE)
+            if begin is not None:
+                self.student.begin_with(begin)
+        except SpeakerdError:
+            self.compositions.close()
+            raise
+        self.student.to(DEVICE)
         self.say(
             f"{len(self.corpora.words)} clips of {len(often)} words and {len(seldom)} words said once; held out: "
             f"{len(self.corpora.held_words)} clips, {len(self.corpora.held_speech)} pieces of speech"
         )
-        self.student = Student(len(often), len(seldom), recipe.channels)
-        if begin is not None:
-            self.student.begin_with(begin)
-        self.student.to(DEVICE)
         self.draw = torch.Generator().manual_seed(recipe.seed)
         noise = self.corpora.noise + babble(self.corpora, BABBLE, recipe.seed)
         self.augment = Augment.among(noise, recipe.seed, device=DEVICE)
@@ -102,13 +111,20 @@ class Run:
         return torch.from_numpy(scenes.pcm).to(DEVICE), scenes.spans, target, scale
 
     def train(self) -> None:
-        """Train to the end of the recipe, from the checkpoint where there is one."""
+        """Train to the end of the recipe, from the checkpoint where there is one.
+
+        Raises:
+            SpeakerdError: the checkpoint is another run's.
+        """
         recipe, student = self.recipe, self.student
+        kind = [recipe.seed, list(recipe.channels), sorted(recipe.without), list(map(len, self.corpora.classes()))]
         optimizer = torch.optim.AdamW(student.parameters(), lr=recipe.rate, weight_decay=recipe.decay, fused=True)
         checkpoint = self.folder / "checkpoint.pt"
         first = 0
         if checkpoint.exists():
             stored = torch.load(checkpoint, weights_only=True, map_location=DEVICE)
+            if stored.get("kind") != kind:
+                raise SpeakerdError(f"{checkpoint} is of a run with other settings or recordings: choose another --run")
             student.load_state_dict(stored["student"])
             optimizer.load_state_dict(stored["optimizer"])
             first = stored["epoch"]
@@ -138,7 +154,7 @@ class Run:
                     told = f"  epoch {epoch + 1}, step {done} of {steps}, loss {float(loss.detach()):.3f}"
                     self.say(f"{told} ({said - began:.0f} s)")
             kept = {"student": student.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch + 1}
-            torch.save(kept, checkpoint.with_suffix(".new"))
+            torch.save(kept | {"kind": kind}, checkpoint.with_suffix(".new"))
             checkpoint.with_suffix(".new").replace(checkpoint)
             line = {"epoch": epoch + 1, "seconds": round(time.monotonic() - began, 1), "composing": round(prepared, 1)}
             self.say(json.dumps(line | {name: round(float(value) / steps, 4) for name, value in totals.items()}))

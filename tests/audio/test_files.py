@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.audio.files import AudioFileError, from_flac, read_audio, resample, to_flac
+from speakerd.audio.files import AudioFileError, from_flac, read_audio, read_recording, resample, seconds_of, to_flac
 from speakerd.demo.truth import lessons
 from tests.recordings import speech
 from tests.somebody import open_folder, without_rights
@@ -155,3 +155,14 @@ def test_kept_examples_come_back_but_for_16_bit() -> None:
 def test_16_khz_is_left_as_it_is() -> None:
     samples = tone(SAMPLE_RATE)
     assert resample(samples, SAMPLE_RATE) is samples
+
+
+def test_a_name_that_no_file_can_have() -> None:
+    assert refusal(Path("a\0b.wav")) == "no file can have such a name"
+
+
+def test_of_many_files_the_bad_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "notes.wav").write_bytes(b"milk, bread, butter")
+    for read in (read_recording, seconds_of):
+        with pytest.raises(AudioFileError, match=r"notes\.wav: not audio"):
+            read(tmp_path / "notes.wav")

@@ -211,3 +211,10 @@ def test_a_list_of_files_of_any_name(call: Call, state: Path, recordings: Path, 
     assert learned.returncode == 0, learned.stderr
     assert [item["accepted"] for item in lines(learned)[:2]] == [True, True]
     assert call("enroll", "café", strange, "--state", state).exit_code == 0
+
+
+def test_tables_that_nobody_could_write_are_told_of_before_hours_of_work(call: Call, tmp_path: Path) -> None:
+    for option in ("--markdown", "--episodes"):
+        result = call("eval", "few-shot", "--data", tmp_path, option, tmp_path / "missing" / "table.md")
+        assert result.exit_code == 2
+        assert "cannot be written" in result.stderr and "missing" in result.stderr

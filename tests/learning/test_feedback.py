@@ -7,9 +7,10 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from speakerd.config import Config
+from speakerd.config import Config, Listening, Requirement
 from speakerd.events import WRONG, Detection, Samples
 from speakerd.house import Mind
 from speakerd.learning.feedback import WITHIN, Feedback
@@ -175,6 +176,37 @@ def test_said_once_it_is_not_said_again_by_accident(home: Home) -> None:
     home.feedback.right()
     with pytest.raises(JournalError, match="this was said before; name it by its id"):
         home.feedback.right()
+
+
+@pytest.mark.parametrize("answer", ["right", "wrong"])
+def test_an_answer_counts_once_and_the_opposite_takes_it_back(
+    mistaken: tuple[Home, Samples, Detection], answer: str
+) -> None:
+    home, _, detection = mistaken
+    once, opposite = home.feedback.right, home.feedback.wrong
+    if answer == "wrong":
+        once, opposite = opposite, once
+    once(detection.id)
+    with pytest.raises(EnrolmentError, match="this was said before"):
+        once(detection.id)
+    opposite(detection.id)
+    command = home.known(detection.command)
+    assert (len(command.examples), len(command.negatives)) == ((3, 1) if answer == "right" else (4, 0))
+
+
+def test_the_wake_phrase_before_that_was_wrong_is_not_what_was_wrong(
+    mistaken: tuple[Home, Samples, Detection],
+) -> None:
+    home, sound, detection = mistaken
+    home.teach("that was wrong", CLIPS[NIGHT], action=WRONG)
+    home.teach("computer", CLIPS[LAMP])
+    requires = {"*": Requirement("computer", 8)}
+    home.household.take_over(msgspec.structs.replace(Config(), listening=Listening(requires=requires)))
+    home.hear(sound)
+    (wake,), (phrase,) = home.hear(CLIPS[LAMP][0]), home.hear(CLIPS[NIGHT][0])
+    home.feedback.spoken(replace(phrase, start=wake.time + 0.5))
+    assert len(home.known(detection.command).negatives) == 1
+    assert home.known("computer").negatives == ()
 
 
 def test_phrase_that_was_wrong_is_about_the_one_before(

@@ -275,7 +275,7 @@ def test_the_same_phrase_under_two_names_is_confusable(household: Household) -> 
     _, _, confusable = household.enroll("two", TAKES[LAMP][1:])
     assert confusable == ["one"]
     assert household.enroll("three", TAKES[NIGHT])[2] == []
-    assert household.confusable(known(household, "one")) == ["two"]
+    assert household.confusable()["one"] == ["two"]
 
 
 def test_phrases_of_people_that_share_a_word_are_confusable(household: Household) -> None:

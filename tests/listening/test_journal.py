@@ -121,6 +121,14 @@ def test_sound_is_kept_for_minutes_and_within_bounds(journal: Journal, clock: Cl
     assert not any(journal.sound(id) for id in ids(journal))
 
 
+def test_sound_is_let_go_of_where_nothing_more_is_heard_and_nobody_asks(journal: Journal, clock: Clock) -> None:
+    journal.note(event(clock, "a"))
+    clock.now += SOUND_SECONDS + 1
+    journal.let_go()
+    clock.now -= SOUND_SECONDS + 1
+    assert journal.sound("a") is None
+
+
 def test_last_is_the_newest_that_fits(journal: Journal, clock: Clock) -> None:
     with pytest.raises(JournalError, match="nothing was heard that is like a command in the last day"):
         journal.last()

@@ -7,8 +7,10 @@ from speakerd.listening.peaks import APART, WAIT, Candidate, Peaks
 from speakerd.store.knowledge import Command, Heads
 
 NO_HEADS = Heads(np.zeros((1, 2), np.float32), np.zeros(1, np.float32))
-LIGHTS, OFF = (Command(name, None, 0.5, 0.01, 0.1, False, NO_HEADS, (None,)) for name in ("lights", "lights off"))
-BOTH, NOTHING = (LIGHTS, OFF), np.zeros(2, np.float32)
+LIGHTS, OFF, NIGHTS = (
+    Command(name, None, 0.5, 0.01, 0.1, False, NO_HEADS, (None,)) for name in ("lights", "lights off", "nights")
+)
+ALL, NOTHING = (LIGHTS, OFF, NIGHTS), np.zeros(3, np.float32)
 HOP = 0.08
 
 
@@ -16,7 +18,7 @@ def hops(*margins: float, at: float = 1.0, command: Command = LIGHTS, long: floa
     ends = [at + HOP * i for i in range(len(margins))]
     waits = command is LIGHTS
     return [
-        Candidate(BOTH, BOTH.index(command), None, margin + 0.5, end - long, end, waits, NOTHING, NOTHING)
+        Candidate(ALL, ALL.index(command), None, margin + 0.5, end - long, end, waits, NOTHING, NOTHING)
         for end, margin in zip(ends, margins, strict=True)
     ]
 
@@ -53,6 +55,12 @@ def test_what_overlaps_an_event_is_the_same_utterance(peaks: Peaks) -> None:
 def test_shorter_command_waits_for_the_longer_and_gives_way(peaks: Peaks) -> None:
     both = hops(-1, 0.3, -1, -1), hops(0.1, 0.4, -1, at=1.32, command=OFF, long=0.9)
     assert told(peaks, *both) == [("lights off", 1.4)]
+
+
+def test_only_the_longer_one_takes_the_place_of_what_waits(peaks: Peaks) -> None:
+    """ "nights", which at the last hop is a little over its threshold, is no longer "lights"."""
+    waiting, other = hops(-1, 0.5, 0.1), hops(0.02, at=1.24, command=NIGHTS)
+    assert told(peaks, waiting, other) == [("lights", 1.08)]
 
 
 def test_shorter_command_waits_no_longer_than_that(peaks: Peaks) -> None:

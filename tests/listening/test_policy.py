@@ -52,6 +52,13 @@ def test_what_was_not_accepted_arms_nothing_and_stays_as_it_is() -> None:
     assert Policy(needing("off", "computer"), PlayingSwitch()).judge(low) is low
 
 
+def test_nothing_stays_armed_where_the_stream_stood_still() -> None:
+    policy = Policy(needing("off", "computer"), PlayingSwitch())
+    policy.judge(heard("computer", 0))
+    policy.interrupted()
+    assert not policy.judge(heard("off", 2)).accepted
+
+
 def test_names_are_compared_as_everywhere() -> None:
     assert verdicts(needing("OFF", "Computer"), heard("computer", 0), heard("off", 2)) == [True, True]
 

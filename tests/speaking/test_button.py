@@ -54,4 +54,4 @@ except ButtonError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ)
-    assert done.stdout == "gpiozero is not installed: pip install 'speakerd[gpio]'\n"
+    assert done.stdout == f"gpiozero is not installed: {sys.prefix}/bin/pip install gpiozero lgpio\n"

@@ -3,7 +3,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from speakerd.store.knowledge import BadNameError, Command, Heads, Knowledge, same_name, tidy_name
+from speakerd.store.knowledge import BadNameError, Command, Heads, Knowledge, begins, same_name, tidy_name
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,18 @@ def test_heads_come_back_from_their_bytes_to_the_last_bit(count: int) -> None:
     back = Heads.from_bytes(stored, count)
     assert np.array_equal(back.weights, heads.weights)
     assert np.array_equal(back.bias, heads.bias)
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "so"),
+    [
+        ("lights", "Lights off", True),
+        ("lights off", "lights", False),
+        ("lights", "lights", False),
+        ("command 1", "command 10", False),
+        ("command 1", "command 1 b", True),
+        ("开灯", "开灯吧", True),
+    ],
+)
+def test_one_name_begins_another(name: str, other: str, so: bool) -> None:
+    assert begins(name, other) is so

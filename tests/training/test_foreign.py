@@ -78,4 +78,4 @@ def test_without_torch_it_says_what_to_install(tmp_path: Path) -> None:
     arguments = ["encoder", str(write(tmp_path / "bands.onnx")), "--data", str(tmp_path)]
     done = subprocess.run([sys.executable, "-c", without, *arguments], capture_output=True, text=True)
     assert done.returncode == 1
-    assert "pip install 'speakerd[train]'" in done.stderr
+    assert "script/setup train" in done.stderr

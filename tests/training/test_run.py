@@ -92,6 +92,10 @@ def test_a_run_that_is_killed_goes_on_and_ships_what_can_be_taught(data: Path, c
     assert epochs == [*range(1, before + 1), *range(after + 1, before + 3)], "no epoch twice, none left out"
     assert "24 clips of 4 words and 0 words said once; held out: 30 clips, 2 pieces of speech" in told
 
+    other = speakerd(*arguments, 1, "--small", env=ONE_THREAD)
+    assert other.returncode == 1
+    assert "choose another --run" in other.stderr and "Traceback" not in other.stderr
+
     encoder = TrunkEncoder(models)
     world = World.load(models / "world.npz", models / "adapt.onnx", encoder.id)
     assert (encoder.name, encoder.dimension) == (f"speakerd-0-{before + 2}", 192)
@@ -112,7 +116,7 @@ def test_training_without_torch_says_what_to_install(data: Path, tmp_path: Path)
     call = [sys.executable, "-c", without, *map(str, arguments)]
     done = subprocess.run(call, capture_output=True, text=True)
     assert done.returncode == 1
-    assert "pip install 'speakerd[train]'" in done.stderr
+    assert "script/setup train" in done.stderr
     assert "Traceback" not in done.stderr
 
 
