@@ -147,19 +147,23 @@ class Household:
 
         Raises:
             EnrolmentError: there is no such command.
+            StoreError: see :meth:`Store.compact`; the same again may finish what was not done.
         """
+
+        def without(now: Knowledge) -> list[Command]:
+            return self._derived([c for c in now.commands if not same_name(c.name, name)], [])
+
         with self._changing():
             known = self.knowledge.find(name)
-            if known is None and not (erase and self._store.remembers(name)):
+            if known is None and not (erase and (self._store.remembers(name) or self._store.compact_due)):
                 raise self._unknown(name)
-            if known is not None:
-                self._written(
-                    f"{known.name}: forgotten",
-                    lambda now: self._derived([c for c in now.commands if not same_name(c.name, name)], []),
-                )
             if erase:
-                self._store.erase(name)
+                self._store.erase(name, None if known is None else without)
                 self.knowledge = self._store.knowledge()
+            elif known is not None:
+                self._written(f"{known.name}: forgotten", without)
+        if erase:  # whoever listens for it has been told by now, whatever becomes of this
+            self._store.compact()
 
     def rename(self, old: str, new: str) -> Command:
         """Raises:

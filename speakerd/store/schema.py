@@ -81,7 +81,8 @@ CREATE TABLE talk (
 
 
 class StoreError(SpeakerdError):
-    """The state cannot be read or written; the message says why and what to do. Nothing was changed."""
+    """The state cannot be read or written; the message says why and what to do. Nothing was changed, unless it
+    says so."""
 
 
 def open_database(folder: Path) -> sqlite3.Connection:

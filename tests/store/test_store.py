@@ -242,6 +242,7 @@ def test_erased_command_leaves_no_byte_behind(store: Store, folder: Path) -> Non
     assert all(traces(folder, secret) for secret in secrets)
     forget(store, "Secret Garden")
     store.erase("Secret Garden")
+    store.compact()
     assert traces(folder, *secrets) == []
     assert not store.remembers("secret garden")
     assert digest(store, store.knowledge()) == keep
@@ -260,6 +261,7 @@ def test_erasing_goes_by_any_spelling_and_takes_all_of_them(store: Store, folder
     store.write("Geheim: learned 1 example", lambda now: [])
     assert store.remembers("geHeim")
     store.erase("geHeim")
+    store.compact()
     assert traces(folder, "geheim", *(audio(i)[5000:5032] for i in range(9))) == []
 
 
@@ -278,6 +280,7 @@ def test_erasing_takes_former_names_and_what_was_taught_under_them(store: Store,
     rename(store, "second name", "third name")
     forget(store, "third name")
     store.erase("third name")
+    store.compact()
     assert traces(folder, "first name", "second name", "third name", *(audio(i)[5000:5032] for i in range(6))) == []
 
 
@@ -287,6 +290,7 @@ def test_erasing_a_former_name_of_a_known_command_leaves_the_command(store: Stor
     learn(store, "former name", 3)  # another one takes the name over
     forget(store, "former name")
     store.erase("former name")
+    store.compact()
     assert traces(folder, "former name", audio(3)[5000:5032]) == []
     assert digest(store, store.knowledge()) == digest(store, known)
     assert names(store.rollback(1)) == ["lamp"]
@@ -542,6 +546,43 @@ def test_full_disk_changes_nothing_and_room_mends_it(small_disk: Path) -> None:
             assert digest(again, again.knowledge()) == confirmed
         ballast.unlink()
         assert "after" in names(learn(store, "after", 1000))
+
+
+def test_what_was_erased_is_wiped_when_there_is_room_again(small_disk: Path) -> None:
+    folder, ballast = small_disk / "state", small_disk / "ballast"
+    with closing(Store(folder, "encoder")) as store:
+        for number in range(4):
+            learn(store, f"command {number}", 3 * number)
+        learn(store, "secret", 100)
+    with closing(Store(folder, "encoder")) as store:
+        ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free - 180_000))
+        store.erase("secret", lambda now: [command for command in now.commands if command.name != "secret"])
+        with pytest.raises(StoreError, match=r"is not known any more, but .* the disk is full\. Free some space"):
+            store.compact()
+        assert not store.remembers("secret")
+        assert "secret" not in names(store.knowledge())
+    ballast.unlink()
+    with closing(Store(folder, "encoder")) as store:
+        assert store.compact_due
+        size = (folder / "speakerd.sqlite").stat().st_size
+        store.prune()
+        assert not store.compact_due
+        assert (folder / "speakerd.sqlite").stat().st_size < size - 50_000
+        assert traces(folder, "secret", *(audio(i)[5000:5032] for i in range(100, 103))) == []
+
+
+def test_somebody_who_reads_keeps_what_was_erased_until_the_next_time(store: Store, folder: Path) -> None:
+    learn(store, "secret")
+    store._run("PRAGMA busy_timeout = 10")
+    with closing(sqlite3.connect(folder / "speakerd.sqlite", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM version").fetchall()
+        store.erase("secret", lambda now: [])
+        with pytest.raises(StoreError, match="somebody else is reading it"):
+            store.compact()
+        assert traces(folder, "secret") != []
+    store.prune()
+    assert traces(folder, "secret") == []
 
 
 def test_disk_without_any_room_is_refused(small_disk: Path) -> None:
