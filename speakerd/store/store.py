@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.store.erasure import ERASED, remove_traces
+from speakerd.store.erasure import ERASED, GONE, remove_traces
 from speakerd.store.knowledge import Command, Example, Heads, Knowledge, Overheard, Version, same_name
 from speakerd.store.schema import StoreError, explain, open_database
 
@@ -110,7 +110,7 @@ class Store:
             parent, change, erased = self._last_change()
             if change is None or (parent is None and not self.knowledge().commands):
                 raise StoreError("there is nothing to undo" + "; what was erased is gone for good" * erased)
-            words = f"undone: {change}" + " (what was erased since is gone for good)" * erased
+            words = f"undone: {change}" + GONE * erased
             version = self._add_version(self._parent(parent), words, now)
             self._copy(parent, version)
         return self.knowledge()

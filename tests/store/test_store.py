@@ -333,6 +333,54 @@ def test_erasing_one_leaves_the_history_of_others_with_longer_names(store: Store
     assert "lightning: learned" in [version.change for version in store.history()]
 
 
+SENTENCES = [
+    "{}: learned 3 examples",
+    "{}: taught anew from 1 example",
+    "{}: one example less",
+    "{}: forgotten",
+    "{}: now called lamp",
+    "lamp: now called {}",
+    "{}: was not said at 07:00:00 on 2026-01-01",
+    "lamp: was not said at 07:00:00 on 2026-01-01; {}: was said at 07:00:00 on 2026-01-01",
+    "{}: learned by itself from what was heard at 07:00 on 2026-01-01",
+    "imported: {}",
+    "imported: lamp, {}, door",
+    "derived again for the encoder e; without audio, to be taught again: lamp, {}",
+]
+
+
+@pytest.mark.parametrize("name", ["one", "back", "room", "imported", "learned", "undone", "at", "(light?)", "Öl"])
+def test_erasing_strikes_a_command_out_of_the_history_and_nothing_else(store: Store, name: str) -> None:
+    others = [
+        "lamp: one example less",
+        "back to version 3",
+        "room: 1.5 h of talk heard",
+        "undone: lamp: learned 3 examples",
+        "thresholds for a new budget",
+        "derived again for the encoder e",
+        *(sentence.format(f"more {name}s") for sentence in SENTENCES),
+    ]
+    told = [sentence.format(each) for sentence in SENTENCES for each in (name, name.upper())]
+    told += [f"undone: {change}" for change in told]
+    told += [f"{change} (what was erased since is gone for good)" for change in told]
+    for change in (*others, *told):
+        store.write(change, lambda now: [])
+    store.erase(name)
+    changes = [version.change for version in reversed(store.history())]
+    assert changes == [*others, *["a command was erased"] * len(told)]
+
+
+def test_undo_after_erasing_a_command_with_a_common_name_undoes_the_last_change(store: Store) -> None:
+    learn(store, "lamp", 0)
+    store.write("lamp: one example less", lambda now: [trained("lamp", now.commands[0].examples[:2])])
+    learn(store, "one", 3)
+    forget(store, "one")
+    store.erase("one")
+    store.undo()
+    assert store.history()[0].change.startswith("undone: lamp: one example less")
+    assert len(store.knowledge().commands[0].examples) == 3
+
+
 # -- thirty days
 
 
