@@ -20,7 +20,6 @@ import pytest
 from speakerd.store.knowledge import NOTHING, Command, Knowledge, Overheard
 from speakerd.store.schema import LAYOUT, StoreError
 from speakerd.store.store import KEPT_DAYS, Ownership, Store
-from tests.needs import lacking
 from tests.somebody import open_folder, without_rights
 from tests.store.before import LATER, as_before
 from tests.store.teaching import audio, digest, embeddings, examples, forget, learn, trained
@@ -569,18 +568,6 @@ def test_single_bytes_that_have_changed_are_damage_too(store: Store, folder: Pat
         damaged.history()
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of one megabyte."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, text=True)
-    if made.returncode != 0:
-        lacking("the right to mount a small disk, as root has it")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
-
-
 def test_full_disk_changes_nothing_and_room_mends_it(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(200_000))
@@ -631,6 +618,35 @@ def test_somebody_who_reads_keeps_what_was_erased_until_the_next_time(store: Sto
         assert traces(folder, "secret") != []
     store.prune()
     assert traces(folder, "secret") == []
+
+
+def test_what_is_known_can_be_read_on_a_disk_without_any_room(
+    small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, ballast = small_disk / "state", small_disk / "ballast"
+    with closing(Store(folder, "encoder")) as store:
+        known = digest(store, learn(store, "lamp"))
+    ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    for _ in range(2):
+        with closing(Store(folder, "encoder")) as store:
+            assert digest(store, store.knowledge()) == known
+            with pytest.raises(StoreError, match="was it full when speakerd was started"):
+                learn(store, "door", 3)
+    assert "the disk may be full" in caplog.text
+    ballast.unlink()
+    with closing(Store(folder, "encoder")) as store:
+        assert names(learn(store, "door", 3)) == ["door", "lamp"]
+
+
+def test_what_is_in_the_log_alone_is_not_passed_over_on_a_full_disk(small_disk: Path) -> None:
+    folder = small_disk / "state"
+    with closing(Store(small_disk / "live", "encoder")) as store:
+        learn(store, "lamp")
+        shutil.copytree(small_disk / "live", folder)
+    (folder / "speakerd.sqlite-shm").unlink()
+    shutil.rmtree(small_disk / "live")
+    (small_disk / "ballast").write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    assert "the disk may be full, or it fails (disk I/O error)" in fault(folder)
 
 
 def test_disk_without_any_room_is_refused(small_disk: Path) -> None:
