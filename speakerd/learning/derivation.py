@@ -75,6 +75,10 @@ class Derivation:
             for command, one, near in zip(commands, alone, self._neighbours(commands, alone), strict=True)
         ]
 
+    def forget(self) -> None:
+        """Let go of what is remembered of examples: some of them were erased."""
+        self._remembered.clear()
+
     def confusable(self, command: Command, commands: Sequence[Command], new: Sequence[Example] = ()) -> list[str]:
         """Names of the commands that an utterance of this one might be taken for, or the other way round."""
         near = self._neighbours(commands, [self._learned(one, (), new) for one in commands])

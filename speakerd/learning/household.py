@@ -46,6 +46,7 @@ class Household:
         self.examples = Examples(store, encoder, self.derivation)
         self._lock = threading.Lock()
         self.changed: Callable[[], None] = lambda: None  # called after every change, before whoever made it is told
+        self.erased: Callable[[set[str]], None] = lambda names: None  # called with the names that what was erased had
         self.knowledge: Knowledge = self._of_this_encoder(store.knowledge())
 
     def prune(self) -> None:
@@ -158,11 +159,13 @@ class Household:
             if known is None and not (erase and (self._store.remembers(name) or self._store.compact_due)):
                 raise self._unknown(name)
             if erase:
-                self._store.erase(name, None if known is None else without)
+                names = self._store.erase(name, None if known is None else without)
                 self.knowledge = self._store.knowledge()
+                self.derivation.forget()
             elif known is not None:
                 self._written(f"{known.name}: forgotten", without)
         if erase:  # whoever listens for it has been told by now, whatever becomes of this
+            self.erased(names)
             self._store.compact()
 
     def rename(self, old: str, new: str) -> Command:

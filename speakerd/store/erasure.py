@@ -21,11 +21,15 @@ _TOLD = (
 )
 
 
-def remove_traces(database: sqlite3.Connection, name: str, known: Knowledge) -> None:
+def remove_traces(database: sqlite3.Connection, name: str, known: Knowledge) -> set[str]:
     """Remove what was learned under ``name`` and, of the same command, under other names: examples, audio, what was
     derived from them, and what the history says. What ``known`` holds keeps everything but this name, should it have
     had it once; where it had been told apart from what is erased, earlier versions know it as it is now. To be called
-    within a transaction."""
+    within a transaction.
+
+    Returns:
+        The names that it had, as :func:`name_key` gives them.
+    """
     present = {e: command for command in known.commands for e in command.examples + command.negatives}
     called: dict[int, str] = dict(database.execute("SELECT id, name FROM trained"))
     members, rivals = defaultdict[int, set[int]](set), defaultdict[int, set[int]](set)
@@ -51,3 +55,4 @@ def remove_traces(database: sqlite3.Connection, name: str, known: Knowledge) -> 
     changes = database.execute("SELECT id, change FROM version")
     told = [id for id, change in changes if trace.fullmatch(name_key(change))]
     database.executemany("UPDATE version SET change = ? WHERE id = ?", [(ERASED, id) for id in told])
+    return names

@@ -143,14 +143,16 @@ class Store:
             self._copy(version, new)
         return self.knowledge()
 
-    def erase(self, name: str, update: Update | None = None) -> None:
+    def erase(self, name: str, update: Update | None = None) -> set[str]:
         """Remove every trace of a command, under this name and the others that it had, from the tables. It is not known
-        any more, or ``update`` leaves it out of what is. :meth:`compact` is to follow."""
+        any more, or ``update`` leaves it out of what is. :meth:`compact` is to follow. Returns those names, as
+        :func:`name_key` gives them."""
         with self._writing() as now:
             if update is not None:
                 self._add_knowledge(ERASED, update, (), False, now)
-            remove_traces(self._database, name, self.knowledge())
+            names = remove_traces(self._database, name, self.knowledge())
             self._run("PRAGMA application_id = 1")  # until the file is compact, also where the power is cut before
+        return names
 
     @property
     def compact_due(self) -> bool:
