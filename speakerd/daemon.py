@@ -60,8 +60,11 @@ class Daemon:
         self._ownership = Ownership(state)
         self._mind = Mind.load(self.config)
         self._household = self._mind.household(state, self.config)
-        self._household.prune()
-        self._household.keep_promises()
+        self._prune()
+        try:
+            self._household.keep_promises()
+        except SpeakerdError as error:
+            log.warning("thresholds do not follow the budget of the settings: %s", error)
         self._switches = Switches.of(state)
         self._speakers = Speakers(self._mind.world, voices(self._household))
         self._watchdog = Watchdog()
@@ -202,10 +205,13 @@ class Daemon:
     def _prune_daily(self) -> None:
         """What was forgotten goes after its 30 days, also where nobody starts the daemon anew."""
         while not self._over.wait(DAY):
-            try:
-                self._household.prune()
-            except SpeakerdError as error:
-                log.warning("what was forgotten long ago could not be let go of: %s", error)
+            self._prune()
+
+    def _prune(self) -> None:
+        try:
+            self._household.prune()
+        except SpeakerdError as error:
+            log.warning("what was forgotten long ago could not be let go of: %s", error)
 
     def _each_minute(self) -> None:
         """Memory goes back that nobody uses any more, thresholds follow what was heard, and what was heard some minutes

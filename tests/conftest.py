@@ -1,10 +1,15 @@
 """Fixtures for every test."""
 
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from speakerd.config import Config
 from speakerd.house import Mind
 from tests.audio.recorder import record
+from tests.needs import lacking
 from tests.system.pulse import null_devices, pulse
 
 __all__ = ["mind", "null_devices", "pulse", "record"]
@@ -14,3 +19,15 @@ __all__ = ["mind", "null_devices", "pulse", "record"]
 def mind() -> Mind:
     """The bundled models, loaded once."""
     return Mind.load(Config())
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one megabyte."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, text=True)
+    if made.returncode != 0:
+        lacking("the right to mount a small disk, as root has it")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)

@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import json
 import resource
+import shutil
 import signal
 import socket
 import sqlite3
@@ -42,6 +43,7 @@ from speakerd.errors import SpeakerdError
 from speakerd.events import Waiting
 from speakerd.house import Mind
 from speakerd.learning.takes import judge_recording
+from speakerd.store.store import Ownership
 from tests.running import CLIPS as RECORDED
 from tests.running import (
     LAMP,
@@ -387,6 +389,35 @@ def test_needs_nothing_that_is_not_used(tmp_path: Path) -> None:
 
 
 # -- stopping
+
+
+def test_listens_also_where_the_disk_is_full(
+    mind: Mind, small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(daemon.signal, "signal", lambda *_: None)  # the test's own stay
+    state = small_disk / "state"
+    Ownership(state).release()
+    household = mind.household(state, Config())
+    with contextlib.closing(household._store):
+        household.enroll(LAMP, [judge_recording("lamp", clip(LAMP), Gate())])
+    (small_disk / "ballast").write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    config = settings(tmp_path / "speakerd.yaml", listening={"false_accepts_per_day": 9.0})
+
+    class Silence:
+        def __iter__(self) -> Iterator[Waiting]:
+            yield Waiting("nobody speaks")
+
+        def be_patient(self, seconds: float) -> None:
+            pass
+
+        def close(self) -> None:
+            pass
+
+    with caplog.at_level("INFO"):
+        daemon.Daemon(config, state, tmp_path / "control.sock", lambda _: Silence()).run()
+    assert "listening for 1 command" in caplog.messages
+    assert "what was forgotten long ago could not be let go of" in caplog.text
+    assert "thresholds do not follow the budget of the settings" in caplog.text
 
 
 def test_what_was_forgotten_long_ago_goes_while_it_runs(

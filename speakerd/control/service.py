@@ -81,6 +81,7 @@ class Service:
     ) -> None:  # fmt: skip
         self._household, self.takes = household, takes
         self._switches, self._journal, self._status = switches, journal, status
+        household.erased = journal.forget
         self.feedback = Feedback(household, journal)
         self._watchers: list[queue.Queue[Detection]] = []
         self.lessons = Lessons(household, ears, switches)

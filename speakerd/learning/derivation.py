@@ -75,6 +75,10 @@ class Derivation:
             for command, one, near in zip(commands, alone, self._neighbours(commands, alone), strict=True)
         ]
 
+    def forget(self) -> None:
+        """Let go of what is remembered of examples: some of them were erased."""
+        self._remembered.clear()
+
     def confusable(self, commands: Sequence[Command], new: Sequence[Example] = ()) -> dict[str, list[str]]:
         """By the name of each command those that an utterance of it might be taken for, or the other way round."""
         near = self._neighbours(commands, [self._learned(one, (), new) for one in commands])

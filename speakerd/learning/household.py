@@ -44,6 +44,7 @@ class Household:
         self.examples = Examples(store, encoder, self.derivation)
         self._lock = threading.Lock()
         self.changed: Callable[[], None] = lambda: None  # called after every change, before whoever made it is told
+        self.erased: Callable[[set[str]], None] = lambda names: None  # called with the names that what was erased had
         self.knowledge: Knowledge = self._of_this_encoder(store.knowledge())
 
     def prune(self) -> None:
@@ -145,19 +146,25 @@ class Household:
 
         Raises:
             EnrolmentError: there is no such command.
+            StoreError: see :meth:`Store.compact`; the same again may finish what was not done.
         """
+
+        def without(now: Knowledge) -> list[Command]:
+            return self._derived([c for c in now.commands if not same_name(c.name, name)], [])
+
         with self._changing():
             known = self.knowledge.find(name)
-            if known is None and not (erase and self._store.remembers(name)):
+            if known is None and not (erase and (self._store.remembers(name) or self._store.compact_due)):
                 raise self._unknown(name)
-            if known is not None:
-                self._written(
-                    f"{known.name}: forgotten",
-                    lambda now: self._derived([c for c in now.commands if not same_name(c.name, name)], []),
-                )
             if erase:
-                self._store.erase(name)
+                names = self._store.erase(name, None if known is None else without)
                 self.knowledge = self._store.knowledge()
+                self.derivation.forget()
+            elif known is not None:
+                self._written(f"{known.name}: forgotten", without)
+        if erase:  # whoever listens for it has been told by now, whatever becomes of this
+            self.erased(names)
+            self._store.compact()
 
     def rename(self, old: str, new: str) -> Command:
         """Raises:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from speakerd.errors import SpeakerdError
 from speakerd.events import Detection, Evidence, Utterance
+from speakerd.store.knowledge import name_key
 
 DAY = 86400.0  # seconds
 MOST = 1000  # detections and near misses
@@ -138,6 +139,22 @@ class Journal:
                     if heard.id == id:
                         entries[i] = replace(heard, mark=mark)
 
+    def forget(self, names: set[str]) -> None:
+        """Let go of what tells of commands with these names, as :func:`name_key` gives them, and of its sound."""
+
+        def tells(heard: Heard) -> bool:
+            rule = name_key(heard.rule)
+            return name_key(heard.detection.command) in names or any(f"'{name}'" in rule for name in names)
+
+        with self._lock:
+            self._names = ()
+            for entries in (self._kept, self._far):
+                others = [_without(names, heard) for heard in entries if not tells(heard)]
+                entries.clear()
+                entries.extend(others)
+            left = {heard.id for heard in self._kept}
+            self._sounds = deque(sound for sound in self._sounds if sound.id in left)
+
     def _offer(self, detection: Detection) -> None:
         """Of what was nearly the same command just before, the best may be an example of it: somebody said it again."""
         before = [
@@ -166,6 +183,16 @@ def _by_score(detection: Detection) -> str:
     if detection.accepted:
         return f"accepted: {detection.score:.2f} is enough, {detection.threshold:.2f} is needed"
     return f"not accepted: {detection.score:.2f} is not enough, {detection.threshold:.2f} is needed"
+
+
+def _without(names: set[str], heard: Heard) -> Heard:
+    """An entry about another command: how these scored is nobody's business any more."""
+    kept = [i for i, name in enumerate(heard.evidence.names) if name_key(name) not in names]
+    evidence = replace(
+        heard.evidence, names=tuple(heard.evidence.names[i] for i in kept), scores=heard.evidence.scores[kept],
+        thresholds=heard.evidence.thresholds[kept],
+    )  # fmt: skip
+    return replace(heard, detection=replace(heard.detection, evidence=evidence), evidence=evidence)
 
 
 @dataclass(frozen=True)

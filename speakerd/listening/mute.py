@@ -2,8 +2,10 @@
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from speakerd.audio.sources import Behind, Source
@@ -13,26 +15,37 @@ from speakerd.events import Samples, Waiting
 log = logging.getLogger(__name__)
 
 
+def steady() -> float:
+    """Seconds that nobody sets: a Pi has no clock of its own, and learns from the network what time it is."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class MuteSwitch:
-    """Muted or not, as a file in the folder of state says: seconds since 1970 until when, or nothing for no end. Safe
-    to use from several threads."""
+    """Muted or not. For the next start a file in the folder of state says it: seconds since 1970 until when, or nothing
+    for no end. Safe to use from several threads."""
 
     def __init__(self, state: Path) -> None:
         """Raises:
         SpeakerdError: whether it is muted cannot be read, so that it must not be guessed.
         """
         self._file = state / "muted"
-        self._until = _read(self._file)
+        self._lock = threading.Lock()
+        left = _left(self._file)
+        self._end = None if left is None else steady() + left
 
     @property
     def on(self) -> bool:
-        until = self._until
-        return until is not None and time.time() < until
+        end = self._end
+        if end is not None and end <= steady():
+            self._run_out(end)
+            return False
+        return end is not None
 
     @property
     def until(self) -> float | None:
-        """Seconds since 1970 when it ends; None where it is not muted, or does not end by itself."""
-        return self._until if self.on and self._until != float("inf") else None
+        """Seconds since 1970 when it ends, to the second; None where it is not muted, or does not end by itself."""
+        end = self._end
+        return None if end is None or end == float("inf") or not self.on else float(round(time.time() + end - steady()))
 
     @property
     def words(self) -> str:
@@ -49,19 +62,29 @@ class MuteSwitch:
         Raises:
             SpeakerdError: it cannot be written. Then it is muted all the same, until the daemon ends.
         """
-        self._until = float("inf") if minutes is None else time.time() + 60 * minutes
-        _write(self._file, "" if minutes is None else f"{self._until:.3f}")
+        with self._lock:
+            self._end = float("inf") if minutes is None else steady() + 60 * minutes
+            _write(self._file, "" if minutes is None else f"{time.time() + 60 * minutes:.3f}")
 
     def end(self) -> None:
         """Raises:
         SpeakerdError: it cannot be removed; it stays muted.
         """
-        try:
-            self._file.unlink(missing_ok=True)
-            _sync(self._file.parent)
-        except OSError as error:
-            raise _cannot(self._file, error) from error
-        self._until = None
+        with self._lock:
+            try:
+                self._file.unlink(missing_ok=True)
+                _sync(self._file.parent)
+            except OSError as error:
+                raise _cannot(self._file, error) from error
+            self._end = None
+
+    def _run_out(self, end: float) -> None:
+        """The file goes, lest a start with an older time takes it for muted; where it may not be removed, that start
+        keeps the longer silence."""
+        with self._lock, suppress(OSError):
+            if self._end == end:  # nobody has muted it anew
+                self._end = None
+                self._file.unlink(missing_ok=True)
 
 
 class Muted(Behind):
@@ -83,10 +106,13 @@ class Muted(Behind):
             yield Waiting(self._mute.words) if on else sound
 
 
-def _read(file: Path) -> float | None:
+def _left(file: Path) -> float | None:
+    """For how many seconds it is muted; None where there is no such file. By a clock that is behind it is not longer
+    than was asked for, which was when the file was written."""
     try:
-        text = file.read_text(encoding="ascii").strip()
-        return float(text) if text else float("inf")
+        with file.open(encoding="ascii") as reading:
+            text, asked = reading.read().strip(), os.fstat(reading.fileno()).st_mtime
+        return float(text) - max(time.time(), asked) if text else float("inf")
     except FileNotFoundError:
         return None
     except ValueError:  # whatever else is there, somebody wanted it muted

@@ -8,13 +8,28 @@ from speakerd.store.knowledge import Knowledge, name_key
 
 RIVAL = 2  # the role of another command's example
 ERASED = "a command was erased"  # what the history says of changes to it
+GONE = " (what was erased since is gone for good)"  # with which it ends where a change was undone all the same
+
+# Where the sentences of the history name a command, {0}; elsewhere the same words mean something else: there are
+# commands called "one", "back" and "room".
+_TOLD = (
+    r"(undone: )*{0}: (learned|taught anew|one example less|forgotten|now called|was not said|was said)\b.*"
+    r"|.*: now called {0}{1}"
+    r"|.*; {0}: was said at .*"
+    r"|(undone: )*imported: (.*, )?{0}(, .*|{1})"
+    r"|.*; without audio, to be taught again: (.*, )?{0}(, .*|{1})"
+)
 
 
-def remove_traces(database: sqlite3.Connection, name: str, known: Knowledge) -> None:
+def remove_traces(database: sqlite3.Connection, name: str, known: Knowledge) -> set[str]:
     """Remove what was learned under ``name`` and, of the same command, under other names: examples, audio, what was
     derived from them, and what the history says. What ``known`` holds keeps everything but this name, should it have
     had it once; where it had been told apart from what is erased, earlier versions know it as it is now. To be called
-    within a transaction."""
+    within a transaction.
+
+    Returns:
+        The names that it had, as :func:`name_key` gives them.
+    """
     present = {e: command for command in known.commands for e in command.examples + command.negatives}
     called: dict[int, str] = dict(database.execute("SELECT id, name FROM trained"))
     members, rivals = defaultdict[int, set[int]](set), defaultdict[int, set[int]](set)
@@ -36,6 +51,8 @@ def remove_traces(database: sqlite3.Connection, name: str, known: Knowledge) -> 
         gone.add(trained)
     database.executemany("DELETE FROM example WHERE id = ?", [(example,) for example in examples])
     database.executemany("DELETE FROM trained WHERE id = ?", [(trained,) for trained in gone])
-    trace = re.compile("|".join(rf"(?<!\w){re.escape(gone_name)}(?!\w)" for gone_name in names))
-    told = [id for id, change in database.execute("SELECT id, change FROM version") if trace.search(name_key(change))]
+    trace = re.compile(_TOLD.format(f"({'|'.join(map(re.escape, names))})", f"({re.escape(GONE)})?"))
+    changes = database.execute("SELECT id, change FROM version")
+    told = [id for id, change in changes if trace.fullmatch(name_key(change))]
     database.executemany("UPDATE version SET change = ? WHERE id = ?", [(ERASED, id) for id in told])
+    return names

@@ -1,6 +1,7 @@
 """The tables, and opening them: write-ahead log, every confirmed write durable, versions of the layout checked."""
 
 import fcntl
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -8,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from speakerd.errors import SpeakerdError
+
+log = logging.getLogger(__name__)
 
 LAYOUT = 4
 
@@ -81,11 +84,13 @@ CREATE TABLE talk (
 
 
 class StoreError(SpeakerdError):
-    """The state cannot be read or written; the message says why and what to do. Nothing was changed."""
+    """The state cannot be read or written; the message says why and what to do. Nothing was changed, unless it
+    says so."""
 
 
 def open_database(folder: Path) -> sqlite3.Connection:
-    """Open, or make, ``folder/speakerd.sqlite``; one that is there but cannot be written is opened to be read.
+    """Open, or make, ``folder/speakerd.sqlite``; one that is there but cannot be written, also since the disk is full,
+    is opened to be read.
 
     Raises:
         StoreError: the folder cannot be made or written, the file is damaged or of a newer layout.
@@ -100,27 +105,49 @@ def open_database(folder: Path) -> sqlite3.Connection:
             if not os.access(path, os.R_OK):
                 raise
             mode = _read_only(path)
-        # autocommit: transactions are begun and ended explicitly; one connection is shared under a lock
-        uri = f"{path.absolute().as_uri()}?mode={mode}"
-        connection = sqlite3.connect(uri, timeout=5, isolation_level=None, check_same_thread=False, uri=True)
-    except (OSError, sqlite3.Error) as error:
+        with _alone(folder):
+            try:
+                return _opened(path, mode)
+            except sqlite3.OperationalError as error:
+                # Even to read, SQLite makes files beside it, which are some 30 kB.
+                if not any(words in str(error) for words in _NO_ROOM) or not _whole(path):
+                    raise
+                log.warning("%s. Until then, and until speakerd is started anew, nothing is kept", explain(path, error))
+                return _opened(path, _UNWRITTEN)
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise StoreError(explain(path, error)) from error
+    except OSError as error:
         raise StoreError(
             f"{folder}: cannot keep state here: {error}. Choose another folder with --state DIR"
         ) from error
+
+
+def _opened(path: Path, mode: str) -> sqlite3.Connection:
+    # autocommit: transactions are begun and ended explicitly; one connection is shared under a lock
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(uri, timeout=5, isolation_level=None, check_same_thread=False, uri=True)
     try:
-        with _alone(folder):
-            _prepare(connection, path)
-    except (sqlite3.Error, OSError, UnicodeDecodeError, StoreError) as error:
+        _prepare(connection, path)
+    except BaseException:
         connection.close()
-        raise error if isinstance(error, StoreError) else StoreError(explain(path, error)) from error
+        raise
     return connection
+
+
+_UNWRITTEN = "ro&immutable=1"  # how to open what nobody writes
 
 
 def _read_only(path: Path) -> str:
     """How to open what may not be written. SQLite wants to make files beside it, unless it knows that nobody writes;
     where somebody may, or was interrupted, those files are there, and hold what is not yet in the main one."""
     beside = [Path(f"{path}-shm"), Path(f"{path}-wal")]
-    return "ro" if any(file.exists() for file in beside) else "ro&immutable=1"
+    return "ro" if any(file.exists() for file in beside) else _UNWRITTEN
+
+
+def _whole(path: Path) -> bool:
+    """Whether all that is known is in the main file."""
+    ahead = Path(f"{path}-wal")
+    return path.stat().st_size > 0 and not (ahead.exists() and ahead.stat().st_size)
 
 
 @contextmanager
@@ -170,6 +197,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
 
 
+_NO_ROOM = ("full", "disk I/O error")  # what SQLite says where there is none; the latter also of a disk that fails
 # What SQLite, or the decoding of what it read, says of a file in which bytes have changed.
 _DAMAGE = ("not a database", "malformed", "no such column", "no such table", "decode")
 
@@ -179,9 +207,11 @@ def explain(path: Path, error: sqlite3.Error | OSError | ValueError) -> str:
     said = str(error)
     if "readonly" in said or "unable to open" in said:
         return (
-            f"{path} cannot be written ({said}): is the disk read-only? Check that, and the owner and mode of its "
-            "folder, or choose another with --state DIR"
+            f"{path} cannot be written ({said}): is the disk read-only, or was it full when speakerd was started? "
+            "Check that, and the owner and mode of its folder, or choose another with --state DIR"
         )
+    if "disk I/O error" in said:
+        return f"{path}: the disk may be full, or it fails ({said}). Free some space and try again"
     if "full" in said:
         return f"{path}: the disk is full, nothing was changed. Free some space and try again"
     if "locked" in said:

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.store.erasure import ERASED, remove_traces
+from speakerd.store.erasure import ERASED, GONE, remove_traces
 from speakerd.store.knowledge import Command, Example, Heads, Knowledge, Overheard, Version, same_name
 from speakerd.store.schema import StoreError, explain, open_database
 
 Row = tuple[Any, ...]
+Update = Callable[[Knowledge], Sequence[Command]]  # from what is known to all commands of the next version
 
 KEPT_DAYS = 30  # how long what was forgotten or replaced can be brought back, and talk of a day counts
 DAY = 86400  # seconds
@@ -83,31 +84,13 @@ class Store:
 
     # -- writing
 
-    def write(
-        self,
-        change: str,
-        update: Callable[[Knowledge], Sequence[Command]],
-        new: Sequence[Example] = (),
-        again: bool = False,
-    ) -> Knowledge:
+    def write(self, change: str, update: Update, new: Sequence[Example] = (), again: bool = False) -> Knowledge:
         """A new version. ``update`` is given the current one and returns all commands of the next: unchanged ones as
         they are, changed ones with ``id`` None; among the examples that these refer to, a negative number -1 - i
         stands for ``new[i]``, which is stored with them. If it raises, nothing is written. ``again``: it is the current
         one derived anew, so that undo goes back to what was before that."""
         with self._writing() as now:
-            commands = update(self.knowledge())
-            ids = [self._add_example(example, now) for example in new]
-            current = self._current()
-            parent = self._parent(current) if again else current
-            version = self._add_version(parent, change, now)
-            for command in commands:
-                trained = command.id
-                if trained is None:
-                    parts = (command.examples, command.negatives, command.rivals)
-                    trained = self._add_trained(
-                        command, [tuple(ids[-1 - e] if e < 0 else e for e in part) for part in parts]
-                    )
-                self._run("INSERT INTO version_trained VALUES (?, ?)", version, trained)
+            self._add_knowledge(change, update, new, again, now)
         return self.knowledge()
 
     def add_embeddings(self, example: int, embeddings: NDArray[np.float32]) -> None:
@@ -127,7 +110,7 @@ class Store:
             parent, change, erased = self._last_change()
             if change is None or (parent is None and not self.knowledge().commands):
                 raise StoreError("there is nothing to undo" + "; what was erased is gone for good" * erased)
-            words = f"undone: {change}" + " (what was erased since is gone for good)" * erased
+            words = f"undone: {change}" + GONE * erased
             version = self._add_version(self._parent(parent), words, now)
             self._copy(parent, version)
         return self.knowledge()
@@ -160,14 +143,46 @@ class Store:
             self._copy(version, new)
         return self.knowledge()
 
-    def erase(self, name: str) -> None:
-        """Remove every trace of a command that is no longer known, under this name and the others that it had, also
-        from the write-ahead log and free pages."""
-        with self._writing():
-            remove_traces(self._database, name, self.knowledge())
+    def erase(self, name: str, update: Update | None = None) -> set[str]:
+        """Remove every trace of a command, under this name and the others that it had, from the tables. It is not known
+        any more, or ``update`` leaves it out of what is. :meth:`compact` is to follow. Returns those names, as
+        :func:`name_key` gives them."""
+        with self._writing() as now:
+            if update is not None:
+                self._add_knowledge(ERASED, update, (), False, now)
+            names = remove_traces(self._database, name, self.knowledge())
+            self._run("PRAGMA application_id = 1")  # until the file is compact, also where the power is cut before
+        return names
+
+    @property
+    def compact_due(self) -> bool:
+        """Whether free pages or the write-ahead log may hold something that was erased."""
         with self._reading():
-            self._run("VACUUM")
-            self._run("PRAGMA wal_checkpoint(TRUNCATE)")
+            return bool(self._all("PRAGMA application_id")[0][0])
+
+    def compact(self) -> None:
+        """Write the file anew without free pages, and empty the write-ahead log.
+
+        Raises:
+            StoreError: that could not be done, and is due.
+        """
+        with self._lock:
+            try:
+                self._empty_log()  # its room may be what is needed
+                self._run("VACUUM")
+                self._empty_log()
+                self._run("PRAGMA application_id = 0")
+            except sqlite3.Error as error:
+                why = "the disk is full. Free some space" if "full" in str(error) else f"{error}"
+                raise StoreError(
+                    f"{self.folder / 'speakerd.sqlite'}: what was erased is not known any more, but the file could not "
+                    f"be written anew to wipe its bytes: {why}. A running speakerd tries again within a day, and so "
+                    "does the next `forget --erase`"
+                ) from error
+
+    def _empty_log(self) -> None:
+        if self._all("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]:
+            raise sqlite3.OperationalError("somebody else is reading it")
 
     def remembers(self, name: str) -> bool:
         """Whether some version knows, or knew, a command of this name."""
@@ -182,6 +197,8 @@ class Store:
             self._run("DELETE FROM trained WHERE id NOT IN (SELECT trained FROM version_trained)")
             self._run("DELETE FROM example WHERE id NOT IN (SELECT example FROM trained_example)")
             self._run("DELETE FROM talk WHERE day < ?", now // DAY - days)
+        if self.compact_due:
+            self.compact()
 
     # -- what was heard and not acted upon
 
@@ -235,6 +252,21 @@ class Store:
             negatives, rivals, tuple(length / SAMPLE_RATE for _, role, length in members if role == 0),
             (low, high), hours, alike,
         )  # fmt: skip
+
+    def _add_knowledge(self, change: str, update: Update, new: Sequence[Example], again: bool, now: float) -> None:
+        commands = update(self.knowledge())
+        ids = [self._add_example(example, now) for example in new]
+        current = self._current()
+        parent = self._parent(current) if again else current
+        version = self._add_version(parent, change, now)
+        for command in commands:
+            trained = command.id
+            if trained is None:
+                parts = (command.examples, command.negatives, command.rivals)
+                trained = self._add_trained(
+                    command, [tuple(ids[-1 - e] if e < 0 else e for e in part) for part in parts]
+                )
+            self._run("INSERT INTO version_trained VALUES (?, ?)", version, trained)
 
     def _add_example(self, example: Example, now: float) -> int:
         assert example.embeddings is not None

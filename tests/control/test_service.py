@@ -414,6 +414,17 @@ def test_nearest_example_can_be_heard(service: Service, lamp_said: Detection) ->
         ask(service, Sound(99))
 
 
+def test_what_is_erased_is_not_remembered_either(
+    service: Service, household: Household, journal: Journal, lamp_said: Detection
+) -> None:
+    ask(service, Rename(LAMP, "light"))
+    assert household.derivation._remembered
+    ask(service, Forget("light", erase=True))
+    assert journal.entries() == []
+    assert journal.sound(lamp_said.id) is None
+    assert not household.derivation._remembered
+
+
 def test_why_of_nothing_says_so(service: Service) -> None:
     with pytest.raises(SpeakerdError, match="nothing was heard that is like a command"):
         ask(service, Why())

@@ -372,6 +372,25 @@ def test_erased_command_leaves_no_trace(household: Household, tmp_path: Path, be
     assert names(household) == []
 
 
+def test_erased_is_forgotten_also_where_its_bytes_cannot_be_wiped_yet(
+    household: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(store: Store) -> None:
+        raise StoreError("the disk is full")
+
+    household.enroll(LAMP, TAKES[LAMP])
+    heard: list[list[str]] = []
+    household.changed = lambda: heard.append(names(household))
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "compact", full)
+        with pytest.raises(StoreError, match="the disk is full"):
+            household.forget(LAMP, erase=True)
+    assert heard == [[]], "whoever listens for it has been told"
+    household.forget(LAMP, erase=True)  # finishes what was not done
+    with pytest.raises(EnrolmentError, match="is not a known command"):
+        household.forget(LAMP, erase=True)
+
+
 def content(tmp_path: Path) -> bytes:
     return b"".join(path.read_bytes() for path in (tmp_path / "state").iterdir())
 

@@ -166,3 +166,19 @@ def test_another_command_offers_nothing(journal: Journal, clock: Clock) -> None:
     clock.now += 2
     journal.note(replace(event(clock, "other"), command="night"))
     assert journal.find("near").mark is None
+
+
+def test_erased_command_is_forgotten_with_its_sound_and_where_others_tell_of_it(journal: Journal, clock: Clock) -> None:
+    sent = journal.note(event(clock, "lamp"))
+    journal.note(replace(event(clock, "night", 0.4), command="Night"))
+    journal.note(replace(event(clock, "far", -1.0), command="night"))
+    journal.note(event(clock, "both"), "too close to call: 'lamp' or 'Night'")
+    journal.forget({"night", "evening"})
+    assert ids(journal) == ["lamp"]
+    assert (journal.sound("lamp") is None, journal.sound("night"), journal.sound("both")) == (False, None, None)
+    lamp = journal.find("lamp")
+    assert lamp.detection == sent
+    assert lamp.detection.evidence is lamp.evidence
+    assert (lamp.evidence.names, list(lamp.evidence.scores)) == (("lamp",), [1.0])
+    assert list(lamp.evidence.thresholds) == pytest.approx([0.6])
+    assert "night" not in repr(vars(journal)).lower()

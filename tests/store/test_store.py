@@ -20,7 +20,6 @@ import pytest
 from speakerd.store.knowledge import NOTHING, Command, Knowledge, Overheard
 from speakerd.store.schema import LAYOUT, StoreError
 from speakerd.store.store import KEPT_DAYS, Ownership, Store
-from tests.needs import lacking
 from tests.somebody import open_folder, without_rights
 from tests.store.before import LATER, as_before
 from tests.store.teaching import audio, digest, embeddings, examples, forget, learn, trained
@@ -242,6 +241,7 @@ def test_erased_command_leaves_no_byte_behind(store: Store, folder: Path) -> Non
     assert all(traces(folder, secret) for secret in secrets)
     forget(store, "Secret Garden")
     store.erase("Secret Garden")
+    store.compact()
     assert traces(folder, *secrets) == []
     assert not store.remembers("secret garden")
     assert digest(store, store.knowledge()) == keep
@@ -260,6 +260,7 @@ def test_erasing_goes_by_any_spelling_and_takes_all_of_them(store: Store, folder
     store.write("Geheim: learned 1 example", lambda now: [])
     assert store.remembers("geHeim")
     store.erase("geHeim")
+    store.compact()
     assert traces(folder, "geheim", *(audio(i)[5000:5032] for i in range(9))) == []
 
 
@@ -278,6 +279,7 @@ def test_erasing_takes_former_names_and_what_was_taught_under_them(store: Store,
     rename(store, "second name", "third name")
     forget(store, "third name")
     store.erase("third name")
+    store.compact()
     assert traces(folder, "first name", "second name", "third name", *(audio(i)[5000:5032] for i in range(6))) == []
 
 
@@ -287,6 +289,7 @@ def test_erasing_a_former_name_of_a_known_command_leaves_the_command(store: Stor
     learn(store, "former name", 3)  # another one takes the name over
     forget(store, "former name")
     store.erase("former name")
+    store.compact()
     assert traces(folder, "former name", audio(3)[5000:5032]) == []
     assert digest(store, store.knowledge()) == digest(store, known)
     assert names(store.rollback(1)) == ["lamp"]
@@ -327,6 +330,54 @@ def test_erasing_one_leaves_the_history_of_others_with_longer_names(store: Store
     forget(store, "light")
     store.erase("light")
     assert "lightning: learned" in [version.change for version in store.history()]
+
+
+SENTENCES = [
+    "{}: learned 3 examples",
+    "{}: taught anew from 1 example",
+    "{}: one example less",
+    "{}: forgotten",
+    "{}: now called lamp",
+    "lamp: now called {}",
+    "{}: was not said at 07:00:00 on 2026-01-01",
+    "lamp: was not said at 07:00:00 on 2026-01-01; {}: was said at 07:00:00 on 2026-01-01",
+    "{}: learned by itself from what was heard at 07:00 on 2026-01-01",
+    "imported: {}",
+    "imported: lamp, {}, door",
+    "derived again for the encoder e; without audio, to be taught again: lamp, {}",
+]
+
+
+@pytest.mark.parametrize("name", ["one", "back", "room", "imported", "learned", "undone", "at", "(light?)", "Öl"])
+def test_erasing_strikes_a_command_out_of_the_history_and_nothing_else(store: Store, name: str) -> None:
+    others = [
+        "lamp: one example less",
+        "back to version 3",
+        "room: 1.5 h of talk heard",
+        "undone: lamp: learned 3 examples",
+        "thresholds for a new budget",
+        "derived again for the encoder e",
+        *(sentence.format(f"more {name}s") for sentence in SENTENCES),
+    ]
+    told = [sentence.format(each) for sentence in SENTENCES for each in (name, name.upper())]
+    told += [f"undone: {change}" for change in told]
+    told += [f"{change} (what was erased since is gone for good)" for change in told]
+    for change in (*others, *told):
+        store.write(change, lambda now: [])
+    store.erase(name)
+    changes = [version.change for version in reversed(store.history())]
+    assert changes == [*others, *["a command was erased"] * len(told)]
+
+
+def test_undo_after_erasing_a_command_with_a_common_name_undoes_the_last_change(store: Store) -> None:
+    learn(store, "lamp", 0)
+    store.write("lamp: one example less", lambda now: [trained("lamp", now.commands[0].examples[:2])])
+    learn(store, "one", 3)
+    forget(store, "one")
+    store.erase("one")
+    store.undo()
+    assert store.history()[0].change.startswith("undone: lamp: one example less")
+    assert len(store.knowledge().commands[0].examples) == 3
 
 
 # -- thirty days
@@ -517,18 +568,6 @@ def test_single_bytes_that_have_changed_are_damage_too(store: Store, folder: Pat
         damaged.history()
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of one megabyte."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, text=True)
-    if made.returncode != 0:
-        lacking("the right to mount a small disk, as root has it")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
-
-
 def test_full_disk_changes_nothing_and_room_mends_it(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(200_000))
@@ -542,6 +581,72 @@ def test_full_disk_changes_nothing_and_room_mends_it(small_disk: Path) -> None:
             assert digest(again, again.knowledge()) == confirmed
         ballast.unlink()
         assert "after" in names(learn(store, "after", 1000))
+
+
+def test_what_was_erased_is_wiped_when_there_is_room_again(small_disk: Path) -> None:
+    folder, ballast = small_disk / "state", small_disk / "ballast"
+    with closing(Store(folder, "encoder")) as store:
+        for number in range(4):
+            learn(store, f"command {number}", 3 * number)
+        learn(store, "secret", 100)
+    with closing(Store(folder, "encoder")) as store:
+        ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free - 180_000))
+        store.erase("secret", lambda now: [command for command in now.commands if command.name != "secret"])
+        with pytest.raises(StoreError, match=r"is not known any more, but .* the disk is full\. Free some space"):
+            store.compact()
+        assert not store.remembers("secret")
+        assert "secret" not in names(store.knowledge())
+    ballast.unlink()
+    with closing(Store(folder, "encoder")) as store:
+        assert store.compact_due
+        size = (folder / "speakerd.sqlite").stat().st_size
+        store.prune()
+        assert not store.compact_due
+        assert (folder / "speakerd.sqlite").stat().st_size < size - 50_000
+        assert traces(folder, "secret", *(audio(i)[5000:5032] for i in range(100, 103))) == []
+
+
+def test_somebody_who_reads_keeps_what_was_erased_until_the_next_time(store: Store, folder: Path) -> None:
+    learn(store, "secret")
+    store._run("PRAGMA busy_timeout = 10")
+    with closing(sqlite3.connect(folder / "speakerd.sqlite", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM version").fetchall()
+        store.erase("secret", lambda now: [])
+        with pytest.raises(StoreError, match="somebody else is reading it"):
+            store.compact()
+        assert traces(folder, "secret") != []
+    store.prune()
+    assert traces(folder, "secret") == []
+
+
+def test_what_is_known_can_be_read_on_a_disk_without_any_room(
+    small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, ballast = small_disk / "state", small_disk / "ballast"
+    with closing(Store(folder, "encoder")) as store:
+        known = digest(store, learn(store, "lamp"))
+    ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    for _ in range(2):
+        with closing(Store(folder, "encoder")) as store:
+            assert digest(store, store.knowledge()) == known
+            with pytest.raises(StoreError, match="was it full when speakerd was started"):
+                learn(store, "door", 3)
+    assert "the disk may be full" in caplog.text
+    ballast.unlink()
+    with closing(Store(folder, "encoder")) as store:
+        assert names(learn(store, "door", 3)) == ["door", "lamp"]
+
+
+def test_what_is_in_the_log_alone_is_not_passed_over_on_a_full_disk(small_disk: Path) -> None:
+    folder = small_disk / "state"
+    with closing(Store(small_disk / "live", "encoder")) as store:
+        learn(store, "lamp")
+        shutil.copytree(small_disk / "live", folder)
+    (folder / "speakerd.sqlite-shm").unlink()
+    shutil.rmtree(small_disk / "live")
+    (small_disk / "ballast").write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    assert "the disk may be full, or it fails (disk I/O error)" in fault(folder)
 
 
 def test_disk_without_any_room_is_refused(small_disk: Path) -> None:
