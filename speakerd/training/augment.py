@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from speakerd.audio.features import FFT, FLOOR, HOP, MELS, SAMPLE_RATE, WINDOW, mel_matrix, window
+from speakerd.audio.features import FFT, FLOOR, HOP, SAMPLE_RATE, WINDOW, mel_matrix, window
 from speakerd.events import Samples
 from speakerd.training.data import Pcm, samples_of
 
@@ -21,17 +21,6 @@ def features(samples: Tensor) -> Tensor:
     spectrum = torch.fft.rfft(blocks, FFT)
     energy = spectrum.real.square() + spectrum.imag.square()
     return torch.log(energy @ torch.from_numpy(mel_matrix()).to(samples) + FLOOR)
-
-
-def masked(frames: Tensor, draw: torch.Generator) -> Tensor:
-    """Hide two runs of up to 6 mel bands in each scene (SpecAugment, arXiv 1904.08779)."""
-    band = torch.arange(MELS, device=frames.device)
-    for _ in range(2):
-        width = torch.randint(0, 7, (len(frames), 1), generator=draw, device=draw.device)
-        start = (torch.rand(len(frames), 1, generator=draw, device=draw.device) * (MELS - width + 1)).long()
-        hidden = (band >= start) & (band < start + width)
-        frames = torch.where(hidden.unsqueeze(1), frames.mean(dim=(1, 2), keepdim=True), frames)
-    return frames
 
 
 class Augment:

@@ -168,7 +168,7 @@ class Run:
 
         def prepared(chunk: NDArray[np.int64]) -> tuple[Batch, Tensor]:
             batch = batch_of(pcm, spans, target, chunk)
-            return batch, heard_in_rooms(batch[0], augment, self.augment.draw)
+            return batch, heard_in_rooms(batch[0], augment)
 
         with ThreadPoolExecutor(1) as pool:
             coming = pool.submit(prepared, chunks[0])

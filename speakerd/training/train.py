@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from speakerd.errors import SpeakerdError
-from speakerd.training.augment import Augment, features, masked
+from speakerd.training.augment import Augment, features
 from speakerd.training.model import BFLOAT16, LARGE, Head, Trunk
 from speakerd.training.objectives import AmSoftmax, contrast, frame_distillation, word_distillation
 from speakerd.training.scenes import SCENE
@@ -98,11 +98,11 @@ def gather(frames: Tensor, scene: Tensor, first: Tensor, count: Tensor) -> tuple
     return frames[scene.unsqueeze(1).to(frames.device), at.to(frames.device)], mask
 
 
-def heard_in_rooms(pcm: Tensor, augment: Augment | None, draw: torch.Generator) -> Tensor:
+def heard_in_rooms(pcm: Tensor, augment: Augment | None) -> Tensor:
     """Features (scenes, frames, 40) of scenes (scenes, samples; int16), each in some room unless there are none."""
     with torch.no_grad():
         scenes = pcm.float() / 32768
-        return masked(features(augment(scenes) if augment else scenes), draw)
+        return features(augment(scenes) if augment else scenes)
 
 
 def loss_of(

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from speakerd.audio.features import HOP, MELS, log_mel
-from speakerd.training.augment import Augment, features, masked
+from speakerd.training.augment import Augment, features
 from tests.recordings import room
 from tests.running import CLIPS, clip
 
@@ -30,19 +30,6 @@ def test_features_of_any_length(length: int) -> None:
 def test_features_of_silence() -> None:
     silence = np.zeros(SECOND, np.float32)
     np.testing.assert_allclose(features(torch.from_numpy(silence)[None])[0].numpy(), log_mel(silence), atol=1e-6)
-
-
-def test_masks_hide_two_runs_of_bands_and_nothing_else() -> None:
-    frames = torch.randn(500, 30, MELS, generator=torch.Generator().manual_seed(1))
-    hidden = (masked(frames.clone(), torch.Generator().manual_seed(2)) != frames).numpy()
-    assert (hidden == hidden[:, :1]).all(), "a band is hidden all the time or never"
-    bands = hidden[:, 0]
-    edges = np.diff(np.pad(bands.astype(int), ((0, 0), (1, 1))), axis=1)
-    runs = (edges == 1).sum(axis=1)
-    assert runs.max() == 2
-    assert (bands.sum(axis=1) <= 12).all()
-    assert bands.sum(axis=1).mean() == pytest.approx(5.6, abs=0.8)  # 2 x 3, less where they overlap
-    assert bands.any(axis=0).sum() >= MELS - 1, "none is always seen"
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,7 @@ def test_it_learns() -> None:
     optimizer = torch.optim.AdamW(student.parameters(), lr=2e-3)
     told = []
     for _ in range(12):
-        loss, parts = loss_of(student, batch, heard_in_rooms(batch[0], augment, augment.draw), PLAIN, generator(6))
+        loss, parts = loss_of(student, batch, heard_in_rooms(batch[0], augment), PLAIN, generator(6))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -151,7 +151,7 @@ def test_what_it_goes_without_is_no_part_of_the_loss() -> None:
     batch = batch_of(torch.from_numpy(composition.pcm), composition.spans, target, np.arange(2))
     torch.manual_seed(0)
     student = Student(6, 2, SMALL).eval()
-    heard = heard_in_rooms(batch[0], None, generator(5))
+    heard = heard_in_rooms(batch[0], None)
     whole, parts = loss_of(student, batch, heard, PLAIN, generator(6))
     less, left = loss_of(student, batch, heard, PLAIN, generator(6), frozenset({"pieces", "often"}))
     assert set(parts) - set(left) == {"pieces", "often"}
@@ -161,7 +161,6 @@ def test_what_it_goes_without_is_no_part_of_the_loss() -> None:
 def test_without_rooms_it_hears_what_was_recorded() -> None:
     pcm = torch.from_numpy(compose(corpora(), seed=1, limit=2).pcm)
     plain = features(pcm.float() / 32768)
-    hidden = heard_in_rooms(pcm, None, generator(5)) != plain
-    assert 0 < hidden.float().mean() < 0.35, "but for the hidden bands"
+    assert (heard_in_rooms(pcm, None) == plain).all()
     augment = Augment(torch.from_numpy(room(8.0, level=-40.0)), 5)
-    assert (heard_in_rooms(pcm, augment, augment.draw) != plain).float().mean() > 0.9
+    assert (heard_in_rooms(pcm, augment) != plain).float().mean() > 0.9
