@@ -56,6 +56,7 @@ class Room:
         """Something was taken for a command, or nearly."""
         with self._lock:
             if detection.accepted:
+                self._nearly.pop(detection.command, None)
                 again = [
                     near
                     for near in self._waiting

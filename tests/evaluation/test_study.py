@@ -123,5 +123,5 @@ def test_pictures(call: Call, data: Path, strange: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize("absent", ["matplotlib", "sklearn"])
 def test_without_what_draws(tmp_path: Path, absent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, {"matplotlib": "matplotlib.figure", "sklearn": "sklearn.manifold"}[absent], None)
-    with pytest.raises(SpeakerdError, match=r"pip install 'speakerd\[dev\]'"):
+    with pytest.raises(SpeakerdError, match=r"script/setup dev"):
         embedding_map(tmp_path / "x.png", "", np.eye(8, dtype=np.float32), np.array(list("aabbccdd")))

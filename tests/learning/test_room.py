@@ -129,6 +129,7 @@ def test_of_talk_only_counts_are_kept_and_they_outlast_a_restart(home: Overheari
 
 
 def test_threshold_rises_where_talk_comes_near_and_not_too_much_a_day(home: Overhearing) -> None:
+    home.budget(10)
     before = home.known(WORD)
     talk_like_it(home)
     change = home.later()
@@ -204,6 +205,7 @@ def test_whoever_is_not_heard_is_not_heard_less_and_less(home: Overhearing) -> N
 
 
 def test_quiet_days_bring_down_what_talk_has_raised(home: Overhearing) -> None:
+    home.budget(10)
     talk_like_it(home)
     assert home.later()
     raised = home.known(WORD)
