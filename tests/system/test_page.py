@@ -142,7 +142,7 @@ def test_examples_are_heard_deleted_and_brought_back(browser: Browser, house: Sp
     browser.press("Delete", "#asking")
     browser.told("Deleted one example of")
     assert names(house)[LAMP] == 2
-    assert browser.find(details).get_attribute("open"), "what was open stays open"
+    browser.until(lambda: browser.find(details).get_attribute("open"), "what was open is closed")
     browser.open("history")
     browser.until(lambda: f"{LAMP}: one example less" in browser.texts("#versions strong"), "the change is not shown")
     browser.press("Undo the last change")
