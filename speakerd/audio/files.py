@@ -94,7 +94,7 @@ def _why_unreadable(source: Path | BinaryIO, error: Exception) -> str:
             return "a folder, not an audio file"
         case OSError():
             return f"not readable: {error.strerror}"
-        case ValueError():
+        case ValueError() if isinstance(source, Path):
             return "no file can have such a name"
     if isinstance(source, Path) and source.stat().st_size == 0:
         return "empty: the file has no bytes"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from speakerd.cli.common import Session, common
+from speakerd.cli.common import Session, common, writing
 from speakerd.control.messages import Export, Import
 from speakerd.errors import SpeakerdError
 from speakerd.store.bundle import LARGEST, BundleError
@@ -21,13 +21,11 @@ def export(session: Session, file: Path) -> None:
     """Write all commands, with the voices that taught them, to FILE: a copy, or for another speaker."""
     bundle = b"".join(base64.b64decode(item["bundle"]) for item in session.ask(Export()))
     half = file.with_name(file.name + ".part")
-    try:
+    with writing(file):
         # Voices are for their owner alone.
-        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as writing:
-            writing.write(bundle)
+        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+            out.write(bundle)
         half.replace(file)
-    except OSError as error:
-        raise SpeakerdError(f"{file} cannot be written: {error.strerror}") from error
     session.say({"file": str(file), "bytes": len(bundle)}, f"{file}: written, {len(bundle) / 1e6:.1f} MB")
 
 

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -41,6 +42,17 @@ class NewFile(click.Path):
         if not os.access(path.absolute().parent, os.W_OK):
             self.fail(f"'{path}' cannot be written: no folder {path.absolute().parent}", param, ctx)
         return path
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Raises:
+    SpeakerdError: the file cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise SpeakerdError(f"{file} cannot be written: {error.strerror}") from error
 
 
 @dataclass

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from speakerd.cli.common import NewFile, Session, common
+from speakerd.cli.common import NewFile, Session, common, writing
 from speakerd.cli.evaluate_gate import gate
 from speakerd.cli.evaluate_speakers import speakers
 from speakerd.cli.evaluate_stream import stream
 from speakerd.cli.evaluate_weeks import weeks
-from speakerd.errors import SpeakerdError
 
 if TYPE_CHECKING:
     from speakerd.evaluation.sounds import Progress
@@ -139,7 +138,5 @@ def publish(session: Session, text: str, markdown: Path | None) -> None:
     if not session.json:
         print(text)
     if markdown is not None:
-        try:
+        with writing(markdown):
             markdown.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise SpeakerdError(f"{markdown} cannot be written: {error.strerror}") from error

@@ -11,9 +11,8 @@ import click
 
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.audio.files import from_flac
-from speakerd.cli.common import Session, common
+from speakerd.cli.common import Session, common, writing
 from speakerd.control.messages import Right, Sound, Why, Wrong
-from speakerd.errors import SpeakerdError
 
 
 @click.command()
@@ -59,10 +58,8 @@ def example(session: Session, number: int, file: Path | None) -> None:
     if file is None:
         sys.stdout.buffer.write(wav.getvalue())
     else:
-        try:
+        with writing(file):
             file.write_bytes(wav.getvalue())
-        except OSError as error:
-            raise SpeakerdError(f"{file} cannot be written: {error.strerror}") from error
         session.say({"example": number, "file": str(file)}, f"{file}: example {number}")
 
 

@@ -35,13 +35,10 @@ class Feedback:
         that armed it. Logs what came of it."""
         self._journal.mark(detection.id, Mark.ABOUT)
         needed = required(self._household.config.listening, detection.command)
-        if needed is not None:
-            for heard in self._journal.entries():
-                ended = detection.start - heard.detection.time
-                if heard.detection.accepted and heard.mark is None and ended <= DIRECTLY:
-                    if same_name(heard.detection.command, needed.command):
-                        self._journal.mark(heard.id, Mark.ABOUT)
-                    break
+        before = next((h for h in self._journal.entries() if h.detection.accepted and h.mark is None), None)
+        directly = before is not None and detection.start - before.detection.time <= DIRECTLY
+        if needed and before and directly and same_name(before.detection.command, needed.command):
+            self._journal.mark(before.id, Mark.ABOUT)
         try:
             log.info("corrected: %s", self.wrong())
         except SpeakerdError as error:

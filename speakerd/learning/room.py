@@ -70,8 +70,8 @@ class Room:
     def _note_near(self, near: _Near) -> None:
         """What sounds nearly like a command several times within seconds counts once: it may be somebody who is not
         heard, and says it again."""
-        before, self._nearly[near.command] = self._nearly.get(near.command, -AGAIN), near.at
-        if near.at - before > AGAIN:
+        before, self._nearly[near.command] = self._nearly.get(near.command), near.at
+        if before is None or not 0 <= near.at - before <= AGAIN:  # a clock may have been put back
             self._waiting.append(near)
 
     def look(self, quiet: bool) -> str | None:

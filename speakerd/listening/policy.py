@@ -46,8 +46,7 @@ class Policy:
     """The rules, and what they remember of one stream."""
 
     def __init__(self, settings: Listening, playing: PlayingSwitch) -> None:
-        self._margin, self._playing = settings.playing_margin, playing
-        self._settings = settings
+        self._settings, self._playing = settings, playing
         self._heard: dict[str, float] = {}  # when each command was over, in the time of the stream
 
     def judge(self, detection: Detection) -> Detection:
@@ -59,9 +58,10 @@ class Policy:
             if other is not None:
                 return _ambiguous(detection, other)
         if self._playing.on:
-            detection = replace(detection, threshold=detection.threshold + self._margin)
+            margin = self._settings.playing_margin
+            detection = replace(detection, threshold=detection.threshold + margin)
             if detection.score < detection.threshold:
-                rule = f"playing: {self._margin:g} more is needed while the speaker itself plays"
+                rule = f"playing: {margin:g} more is needed while the speaker itself plays"
                 return replace(detection, accepted=False, rule=rule)
         requirement = required(self._settings, detection.command)
         if requirement is not None:
