@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from speakerd.training.data import Corpora
 from speakerd.training.export import export
 from speakerd.training.meta.train import meta_train
 from speakerd.training.model import LARGE, SMALL, multiply_accumulates
+from speakerd.training.muon import optimizers
 from speakerd.training.scenes import babble
 from speakerd.training.teacher import Scale, Targets, Teacher, targets
 from speakerd.training.train import Batch, Student, batch_of, heard_in_rooms, learning_rate, loss_of
@@ -118,7 +120,7 @@ class Run:
         """
         recipe, student = self.recipe, self.student
         kind = [recipe.seed, list(recipe.channels), sorted(recipe.without), list(map(len, self.corpora.classes()))]
-        optimizer = torch.optim.AdamW(student.parameters(), lr=recipe.rate, weight_decay=recipe.decay, fused=True)
+        steppers = optimizers(student, recipe.rate, recipe.decay)
         checkpoint = self.folder / "checkpoint.pt"
         first = 0
         if checkpoint.exists():
@@ -126,7 +128,8 @@ class Run:
             if stored.get("kind") != kind:
                 raise SpeakerdError(f"{checkpoint} is of a run with other settings or recordings: choose another --run")
             student.load_state_dict(stored["student"])
-            optimizer.load_state_dict(stored["optimizer"])
+            for stepper, state in zip(steppers, stored["optimizers"], strict=True):
+                stepper.load_state_dict(state)
             first = stored["epoch"]
             self.say(f"going on after epoch {first}")
         for epoch in range(first, recipe.epochs):
@@ -140,21 +143,24 @@ class Run:
             totals: dict[str, Tensor] = {}
             student.train()
             for done, (batch, heard) in enumerate(self._ahead(pcm, spans, target, chunks), 1):
-                for group in optimizer.param_groups:
-                    group["lr"] = learning_rate(epoch * steps + done - 1, recipe.epochs * steps, recipe.rate)
+                rate = learning_rate(epoch * steps + done - 1, recipe.epochs * steps, recipe.rate)
+                for group in chain.from_iterable(stepper.param_groups for stepper in steppers):
+                    group["lr"] = rate
                 loss, parts = loss_of(student, batch, heard, scale, self.draw, recipe.without)
-                optimizer.zero_grad()
+                student.zero_grad()
                 torch.autograd.backward(loss)
                 nn.utils.clip_grad_norm_(student.parameters(), 5.0)
-                optimizer.step()
+                for stepper in steppers:
+                    stepper.step()
                 for name, value in parts.items():
                     totals[name] = totals[name] + value if name in totals else value
                 if time.monotonic() > said + OFTEN:
                     said = time.monotonic()
                     told = f"  epoch {epoch + 1}, step {done} of {steps}, loss {float(loss.detach()):.3f}"
                     self.say(f"{told} ({said - began:.0f} s)")
-            kept = {"student": student.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch + 1}
-            torch.save(kept | {"kind": kind}, checkpoint.with_suffix(".new"))
+            states = [stepper.state_dict() for stepper in steppers]
+            kept = {"student": student.state_dict(), "optimizers": states, "epoch": epoch + 1, "kind": kind}
+            torch.save(kept, checkpoint.with_suffix(".new"))
             checkpoint.with_suffix(".new").replace(checkpoint)
             line = {"epoch": epoch + 1, "seconds": round(time.monotonic() - began, 1), "composing": round(prepared, 1)}
             self.say(json.dumps(line | {name: round(float(value) / steps, 4) for name, value in totals.items()}))
