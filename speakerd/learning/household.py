@@ -1,6 +1,7 @@
 """The household's commands: everything that changes them goes through here, and each change is one version."""
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,9 @@ log = logging.getLogger(__name__)
 Update = Callable[[Knowledge], list[Command]]  # from what is known to all commands of the next version
 
 MOST_EXAMPLES = 40
-ROOM = "room: "  # with which the history tells of thresholds that follow what was heard in this household
+# How the history tells of thresholds that follow what was heard in this household, and not of a command called "room".
+_ROOM = "room: {:.1f} h of talk heard"
+_BY_ROOM = re.compile(r"room: [0-9.]+ h of talk heard")
 
 
 class EnrolmentError(SpeakerdError):
@@ -188,7 +191,7 @@ class Household:
         with self._changing():
             undone = self._store.undo()
             change = self._store.history()[0].change
-            if change.startswith(f"undone: {ROOM}"):
+            if heeds_room(change.removeprefix("undone: ")):
                 self._store.unhear()  # lest the same follows from it once more
             self.knowledge = self._of_this_encoder(undone)
             return change
@@ -231,7 +234,7 @@ class Household:
         a version of their own; returns what was changed, in words."""
         with self._changing():
             hours = max(self.derivation.overheard(self.known(name)).hours for name in alike)
-            change = f"{ROOM}{hours:.1f} h of talk heard"
+            change = _ROOM.format(hours)
 
             def update(now: Knowledge) -> list[Command]:
                 heeding = [replace(c, alike=alike.get(c.name, c.alike)) for c in now.commands]
@@ -339,6 +342,11 @@ class Household:
             change += "; without audio, to be taught again: " + ", ".join(c.name for c in lost)
         log.log(logging.WARNING if lost else logging.INFO, "%s", change)
         return self._store.write(change, lambda now: self._derived(usable, []), again=True)
+
+
+def heeds_room(change: str) -> bool:
+    """Whether the history tells so of thresholds that follow what was heard in this household."""
+    return _BY_ROOM.fullmatch(change) is not None
 
 
 def _budget(config: Config) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from speakerd.events import Detection
 from speakerd.learning.calibration import TALK_HOURS, Likeness
 from speakerd.learning.growth import DELAY
-from speakerd.learning.household import ROOM, Household
+from speakerd.learning.household import Household, heeds_room
 from speakerd.listening.journal import AGAIN, DAY, MOST, Journal
 from speakerd.store.knowledge import NOTHING, Command, Overheard
 
@@ -119,7 +119,7 @@ class Room:
 
     def _recalibrated(self) -> str | None:
         """Thresholds follow what was heard: at most once a day, and where that says something new."""
-        last = next((one.made for one in self._household.history() if one.change.startswith(ROOM)), None)
+        last = next((one.made for one in self._household.history() if heeds_room(one.change)), None)
         if last is not None and 0 <= self._clock() - last < DAY:
             return None
         commands = self._household.knowledge.commands

@@ -26,9 +26,10 @@ from speakerd.training.talk import talk_of
 MOST_SHOTS = 10
 DRAWS = 30
 QUERIES = 30  # in each
-COHORT, IMPOSTORS = 2000, 6000
-TALK = 0.75  # of the strangers in the cohort who are not known words: what a speaker hears all day
-OF_A_WORD = 20  # in the cohort, at most
+COHORT, IMPOSTORS = 700, 6000
+TALK = 0.75  # of the strangers in the cohort that are not learned words: what a speaker hears all day
+OF_A_WORD = 20  # clips, in the cohort or between the talk, at most
+KNOWN = 4  # of a learned word, in the cohort: a clump of it would stand for all that is said in its language
 CLIPS = 90  # of a word that is taught, give or take one person's
 SHOTS, HOMES = 3, 6  # examples of commands that talk is counted against, and so many commands of each word
 WORD_AFTER = 3  # recordings of speech: a word by itself, as they are said in a home
@@ -40,58 +41,66 @@ def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Mat
     """Hear what was held out: words, each once as it is and once in some room, and running speech. ``space`` is the
     mean (dimension,) and the matrix (dimension, dimension) that were learned with the head.
 
-    Words that many people say are taught, here. Half of the others are strangers in the cohort, as are pieces of the
-    speech; the rest of the words are said in between the speech, and thresholds are set by what the spotter hears.
+    Words that many people say are taught, here, each of them where it is not among the strangers itself. The others are
+    said in between the speech, and thresholds are set by what the spotter hears.
     """
     draw = np.random.default_rng(seed)
     rooms = Augment.among(corpora.noise, seed)
     by_word: dict[Word, list[Clip]] = defaultdict(list)
     for clip in corpora.held_words:
         by_word[clip.corpus, clip.word].append(clip)
-    taught = {word for word, clips in by_word.items() if len({clip.speaker for clip in clips}) >= PEOPLE}
-    others = sorted(by_word.keys() - taught)
-    strange = set(draw.permutation(len(others))[: -(-len(others) // 2)].tolist())
-    strangers = [clip for i, word in enumerate(others) if i in strange for clip in by_word[word][:OF_A_WORD]]
-    between = [clip for i, word in enumerate(others) if i not in strange for clip in by_word[word][:OF_A_WORD]]
+    taught = sorted(w for w, clips in by_word.items() if len({clip.speaker for clip in clips}) >= PEOPLE)
+    between = [clip for word in sorted(by_word.keys() - set(taught)) for clip in by_word[word][:OF_A_WORD]]
 
-    talk = [(i, vector) for i, pcm in enumerate(corpora.held_speech) for vector in talk_of(encoder, pcm, draw)]
-    words = [(-1, vector) for clip in strangers for vector in _clip(encoder, clip, rooms)]
-    chosen = [(-1, vector) for clip in _known(corpora.words, draw) for vector in _clip(encoder, clip, rooms)]
-    room = COHORT - len(chosen)
-    chosen += [talk[i] for i in draw.permutation(len(talk))[: max(round(TALK * room), room - len(words))]]
-    chosen += [words[i] for i in draw.permutation(len(words))[: COHORT - len(chosen)]]
+    chosen = _strangers(encoder, corpora, [by_word[word] for word in taught], rooms, draw)
     world = World(adapter, encoder.id, *space, cohort=np.zeros((0, encoder.dimension), np.float32))
-    world = replace(world, cohort=world.place(np.stack([vector for _, vector in chosen])))
-    source = np.array([recording for recording, _ in chosen])
+    world = replace(world, cohort=world.place(np.stack([vector for *_, vector in chosen])))
+    source, which = (np.array(column) for column in list(zip(*chosen, strict=True))[:2])
 
     running = _running(encoder, world, source, corpora.held_speech, between, rooms, draw)
     world = running.some(draw.permutation(len(running.lengths))[:IMPOSTORS], world)
-    said = [_said(encoder, _some_people(by_word[word], draw), rooms) for word in sorted(taught)]
-    commands = [command for one in said for command in _commands(encoder, world, one, draw)]
+    said = [_said(encoder, _some_people(by_word[word], draw), rooms) for word in taught]
+    # what somebody has taught is said by no stranger
+    apart = [replace(world, cohort=world.cohort[which != i]) for i in range(len(taught))]
+    commands = [one for own, clips in zip(apart, said, strict=True) for one in _commands(encoder, own, clips, draw)]
     per_hour, clumped = chances_per_hour(world, running, commands)
     world = replace(world, impostors_per_hour=per_hour, clumped=clumped)
-    return replace(world, genuine=_genuine(encoder, world, said, draw))
+    return replace(world, genuine=_genuine(encoder, apart, said, draw))
 
 
 # -- strangers
 
 
+def _strangers(
+    encoder: Encoder, corpora: Corpora, taught: list[list[Clip]], rooms: Augment, draw: np.random.Generator
+) -> list[tuple[int, int, Matrix]]:
+    """Who is in the cohort: the recording of speech that it is from, the number of the word that is taught and said
+    here, -1 where there is none, and the embedding (dimension,)."""
+    talk = [(i, -1, vector) for i, pcm in enumerate(corpora.held_speech) for vector in talk_of(encoder, pcm, draw)]
+    some = [(i, clips[j]) for i, clips in enumerate(taught) for j in draw.permutation(len(clips))[:OF_A_WORD]]
+    words = [(-1, i, one) for i, clip in some for heard in _twice(clip, rooms) for one in _embed(encoder, heard)]
+    known = (_twice(clip, rooms)[i % 2] for i, clip in enumerate(_known(corpora.words, draw)))
+    chosen = [(-1, -1, vector) for heard in known for vector in _embed(encoder, heard)]
+    room = COHORT - len(chosen)
+    chosen += [talk[i] for i in draw.permutation(len(talk))[: max(round(TALK * room), room - len(words))]]
+    return chosen + [words[i] for i in draw.permutation(len(words))[: COHORT - len(chosen)]]
+
+
 def _known(clips: list[Clip], draw: np.random.Generator) -> list[Clip]:
-    """Of each word that the encoder has learned from many people, what two of them say: words of everyday are strangers
-    too, but a clump of them would stand for all that is said in their language."""
+    """Of each word that the encoder has learned from several people, what some of them say: words of everyday are
+    strangers too."""
     by_word: dict[Word, dict[str, Clip]] = defaultdict(dict)
     for i in draw.permutation(len(clips)):
         by_word[clips[i].corpus, clips[i].word][clips[i].speaker] = clips[i]
-    several = [list(said.values())[:2] for _, said in sorted(by_word.items()) if len(said) >= PEOPLE]
+    several = [list(said.values())[:KNOWN] for _, said in sorted(by_word.items()) if len(said) > 2]
     return [clip for some in several for clip in some]
 
 
-def _clip(encoder: Encoder, clip: Clip, rooms: Augment) -> Iterator[Matrix]:
-    """A word as it is, and in some room."""
-    for samples in _twice(clip, rooms):
-        utterance = find_utterance(samples)
-        if utterance is not None and SHORTEST <= utterance.seconds <= LONGEST:
-            yield encoder.embed(utterance)
+def _embed(encoder: Encoder, heard: Samples) -> Iterator[Matrix]:
+    """The utterance in it, if there is one."""
+    utterance = find_utterance(heard)
+    if utterance is not None and SHORTEST <= utterance.seconds <= LONGEST:
+        yield encoder.embed(utterance)
 
 
 def _running(
@@ -178,14 +187,16 @@ def _commands(
         yield heads, fitting(encoder, [one.seconds for one in support])
 
 
-def _genuine(encoder: Encoder, world: World, words: list[list[Said]], draw: np.random.Generator) -> tuple[Genuine, ...]:
+def _genuine(
+    encoder: Encoder, worlds: list[World], words: list[list[Said]], draw: np.random.Generator
+) -> tuple[Genuine, ...]:
     """Held-out words taught in quiet, by one person or by several, then said again in all sorts of rooms by the same or
     by others: what the examples score among themselves against what the spotter finds in the next utterances."""
-    heard = [[_Query.of(world, one) for one in said] for said in words]
+    heard = [[_Query.of(world, one) for one in said] for said, world in zip(words, worlds, strict=True)]
     rows = []
     for shots in range(1, MOST_SHOTS + 1):
         own, queries = [], []
-        for said, asked in zip(words, heard, strict=True):
+        for said, asked, world in zip(words, heard, worlds, strict=True):
             for i in range(DRAWS):
                 support, rest = (_of_one if i % 2 else _of_several)(said, shots, draw)
                 if len(support) < shots or len(rest) < 3:

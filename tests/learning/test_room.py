@@ -166,6 +166,15 @@ def test_what_was_undone_is_not_learned_again_from_the_same(home: Overhearing) -
     assert expectation(home.known(WORD)) != before
 
 
+def test_a_command_called_room_is_no_room(home: Overhearing) -> None:
+    home.teach("room", clips("signal", 3, "dsp20"))
+    talk_like_it(home)
+    assert home.later() is not None, "it was not heeded today"
+    home.teach("room", clips("close", 3, "dsp20"))
+    assert home.household.undo() == "undone: room: learned 3 examples"
+    assert home.heard() != NOTHING, "what was heard has nothing to do with it"
+
+
 def test_near_miss_that_was_said_again_or_was_right_is_not_counted(home: Overhearing) -> None:
     sound = next(one for one in clips("project", 20, "dsp20") if near(home.overhear(one), home) == 1)
     home.later()

@@ -93,7 +93,9 @@ def test_few_strangers_do(mind: Mind, adapter: Adapter, said: Matrix) -> None:
 def test_room_counts_as_the_world_does(mind: Mind, adapter: Adapter, said: Matrix) -> None:
     one = np.ones((3, 1), np.float32)
     cohort = mind.world.cohort
-    together, apart = (adapter.adapt(said[0], one, *w) for w in ((cohort, nothing(mind)), np.split(cohort, [1700])))
+    together, apart = (
+        adapter.adapt(said[0], one, *w) for w in ((cohort, nothing(mind)), np.split(cohort, [len(cohort) * 5 // 6]))
+    )
     np.testing.assert_allclose(together.weights, apart.weights, atol=1e-5)
     np.testing.assert_allclose(together.bias, apart.bias, atol=1e-5)
 

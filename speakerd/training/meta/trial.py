@@ -31,7 +31,7 @@ from speakerd.training.meta.space import first_space, projected
 from speakerd.training.meta.train import ITERATIONS, cached, family
 
 SHOTS = (3, 5, 10)
-COHORT = 2000
+COHORT = 700
 
 
 @dataclass(frozen=True)
