@@ -45,7 +45,7 @@ def first_params(dimension: int, steps: int = STEPS) -> Params:
     """Where meta-learning starts: prototypes, scores relative to strangers, small steps, the space as it is."""
     return {
         "lean": torch.tensor(0.105),  # of a score, for each deviation above the strangers near the utterance
-        "typical": torch.tensor(0.015),  # the same of those near the prototype
+        "typical": torch.tensor(0.06),  # the same of those near the prototype
         "likelihood": torch.tensor(0.006),  # of a score, for each unit of log likelihood ratio
         "within": torch.tensor(0.5),  # the share of variance that lies within a command
         "scale": torch.tensor(2.0),  # log of the temperature of the losses
