@@ -21,7 +21,7 @@ from speakerd.store.knowledge import Command, Heads
 # What was wrongly taken for a command is brought down to what few strangers score, and the examples of one that sounds
 # alike to less, since the next ones will score more; in rounds, since one step undoes a little of another. Where less
 # than a share of it lies beside the command's examples, it cannot be told from them.
-LOWERED, RIVAL, ROUNDS, INSEPARABLE = 0.65, 0.3, 3, 0.1
+LOWERED, RIVAL, ROUNDS, INSEPARABLE = 0.5, 0.3, 3, 0.1
 # How much each variant of an example counts, where the example itself counts 1: in other rooms it sounds most unlike
 # itself (learning/enlarge.py has their order).
 WEIGHTS = (0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.3, 0.3)

@@ -193,9 +193,9 @@ def test_budget_is_kept_also_where_talk_sounds_more_like_the_command() -> None:
     assert heard.expected_fa_per_hour == pytest.approx(1.0, rel=0.1)
     assert heard.fa_between[0] < heard.expected_fa_per_hour < heard.fa_between[1]
     assert heard.fa_hours == pytest.approx(usual.fa_hours + 100)
-    limited = promise(world(), heads_of(CENTRE), own, 3, ANY, 1.0, 0.1, alike=1000)
+    limited = promise(world(), heads_of(CENTRE), own, 3, ANY, 0.5, 0.1, alike=35)
     assert limited.over_budget
-    assert limited.expected_fa_per_hour == pytest.approx(NOISIEST / 1000, rel=0.1), "of strangers' talk"
+    assert limited.expected_fa_per_hour == pytest.approx(NOISIEST / 35, rel=0.1), "of strangers' talk"
     assert 0.1 < limited.expected_frr < 0.9
 
 
@@ -243,7 +243,7 @@ def test_promise_is_about_the_head_that_strangers_score_highest_with() -> None:
 
 def test_bundled_world_gives_promises(mind: Mind) -> None:
     heads, _ = learned(mind.world, [vector[None] for vector in mind.world.cohort[:3]], [None] * 3)
-    own, fits = np.full(3, 0.3, np.float32), np.arange(int(mind.world.lengths.max()) + 1) < 3
+    own, fits = np.full(3, 1.4, np.float32), np.arange(int(mind.world.lengths.max()) + 1) < 3
     rates = [promise(mind.world, heads, own, 3, fits, share, 0.3) for share in (10, 0.25, 0.01)]
     assert rates[0].threshold < rates[2].threshold + 1e-9
     assert all(np.isfinite([r.threshold, r.expected_fa_per_hour, r.expected_frr]).all() for r in rates)

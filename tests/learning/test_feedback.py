@@ -104,7 +104,7 @@ def test_correction_is_undone_to_the_last_bit(mistaken: tuple[Home, Samples, Det
 def test_what_was_meant_becomes_an_example_of_that(mistaken: tuple[Home, Samples, Detection]) -> None:
     home, sound, detection = mistaken
     word = "project" if detection.command == "process" else "hey archie"
-    home.teach(word, clips("project", 43, "dsp20")[40:] if word == "project" else clips("hey_archie", 20)[17:])
+    home.teach(word, clips("project", 46, "dsp20")[43:] if word == "project" else clips("hey_archie", 20)[17:])
     versions = len(home.household.history())
     said_so = home.feedback.wrong(detection.id, meant=word)
     assert f"{word}: was said at" in said_so
