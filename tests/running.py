@@ -41,11 +41,11 @@ def clip(name: str, take: int = 0) -> Samples:
 
 
 def speakerd(
-    *arguments: object, stdin: bytes = b"", env: dict[str, str] | None = None
+    *arguments: object, stdin: bytes = b"", env: dict[str, str] | None = None, seconds: float = 120
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a command to its end, with ``env`` added to the environment."""
+    """Run a command to its end, which must come within so many seconds, with ``env`` added to the environment."""
     call = [str(SPEAKERD), *map(str, arguments)]
-    done = subprocess.run(call, env=os.environ | (env or {}), input=stdin, capture_output=True, timeout=120)
+    done = subprocess.run(call, env=os.environ | (env or {}), input=stdin, capture_output=True, timeout=seconds)
     return subprocess.CompletedProcess(call, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 

@@ -82,7 +82,7 @@ def test_a_run_that_is_killed_goes_on_and_ships_what_can_be_taught(data: Path, c
     assert (run / "checkpoint.pt").exists()
     assert not models.exists(), "nothing ships before it is done"
     before = len(reports(run))
-    done = speakerd(*arguments, before + 2, "--json", env=ONE_THREAD)
+    done = speakerd(*arguments, before + 2, "--json", env=ONE_THREAD, seconds=600)  # a minute where nobody else works
     assert done.returncode == 0, done.stderr
     assert lines(done) == [{"models": str(models)}]
     told = (run / "log.txt").read_text()
