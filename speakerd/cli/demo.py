@@ -90,8 +90,8 @@ def _item(outcome: Outcome) -> dict[str, Any]:
 
 
 def _line(outcome: Outcome, width: int) -> str:
-    heard = outcome.heard
-    what = f"{heard.command} ({heard.score:.2f}, threshold {heard.threshold:.2f})" if heard else "-"
+    heard = outcome.heard and shown(outcome.heard)  # to the same digits as --json has it
+    what = f"{heard['command']} ({heard['score']:.2f}, threshold {heard['threshold']:.2f})" if heard else "-"
     mark = "" if outcome.verdict == "right" and heard is None else outcome.verdict
     return f"  {outcome.time:4.1f} s    {_said(outcome):{width}}  {what}  {mark}".rstrip()
 

@@ -29,9 +29,9 @@ from speakerd.training.meta.inner import Learn, Params, scores, strangers
 from speakerd.training.meta.inner import Task as Enrolment
 from speakerd.training.meta.space import first_space, projected
 from speakerd.training.meta.train import ITERATIONS, cached, family
+from speakerd.training.world import COHORT
 
 SHOTS = (3, 5, 10)
-COHORT = 700
 
 
 @dataclass(frozen=True)
