@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerd.recognition.head import Matrix
-from speakerd.recognition.world import World, unit, whitening_of
+from speakerd.recognition.world import World, fine, unit, whitening_of
 
 NEAREST = 100  # of the cohort
 Rows = NDArray[np.intp] | NDArray[np.bool_] | slice
@@ -43,7 +43,7 @@ class Vectors:
     @classmethod
     def impostors(cls, world: World) -> "Vectors":
         """The shipped impostors, by which thresholds are set."""
-        white = world.impostors.astype(np.float32)
+        white = fine(world.impostors)
         there, seconds = np.ones(len(white), bool), np.zeros(len(white))
         return cls._in(world, unwhitened(world, white), white, world.near_impostors, white[:, None], there, seconds)
 
@@ -80,7 +80,7 @@ def nearest(vectors: Matrix, cohort: Matrix) -> Matrix:
 def fully_white(world: World, raw: Matrix) -> Matrix:
     """Unit vectors (n, dimension) after whitening with the full covariance of the world's embeddings; the product's own
     whitening raises small variances."""
-    mean, whitening = whitening_of(unwhitened(world, np.concatenate([world.cohort, world.impostors])), floor=1e-3)
+    mean, whitening = whitening_of(unwhitened(world, np.concatenate([world.cohort, fine(world.impostors)])), floor=1e-3)
     return unit(np.asarray((raw - mean) @ whitening, np.float32))
 
 

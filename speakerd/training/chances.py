@@ -21,7 +21,7 @@ from speakerd.listening.windows import Ear, Window
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.lengths import Fits, lengths
-from speakerd.recognition.world import World
+from speakerd.recognition.world import Coarse, World, fine
 from speakerd.store.knowledge import Heads
 
 DEAF = 2.0  # seconds after an event in which nothing counts
@@ -53,10 +53,10 @@ def windows(encoder: Encoder, samples: Samples, wanted: Fits | None = None) -> W
 
 @dataclass(frozen=True)
 class Talk:
-    """Windows of ``hours`` of recordings, one after the other: ``vectors`` (n, dimension) and ``near`` (n, 2) in the
-    world's space, ``lengths`` (n,), ``ends`` (n,) in seconds."""
+    """Windows of ``hours`` of recordings, one after the other: ``vectors`` (n, dimension; coarse) and ``near`` (n, 2)
+    in the world's space, ``lengths`` (n,), ``ends`` (n,) in seconds."""
 
-    vectors: NDArray[np.float16]
+    vectors: Coarse
     near: Matrix
     lengths: NDArray[np.int64]
     ends: NDArray[np.float64]
@@ -79,7 +79,7 @@ def chances_per_hour(world: World, talk: Talk, commands: Sequence[tuple[Heads, F
         found = np.full(len(order), -np.inf, np.float32)
         rows = np.flatnonzero(fits[talk.lengths[order]])
         for some in np.array_split(rows, len(rows) // 20000 + 1):
-            vectors = talk.vectors[order[some]].astype(np.float32)
+            vectors = fine(talk.vectors[order[some]])
             found[some] = scores(heads, vectors, talk.near[order[some]]).max(axis=1)
         best.append(found)
 

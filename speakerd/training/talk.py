@@ -1,15 +1,21 @@
-"""Running speech as strangers say it: the same for what the head learns against and for what ships in world.npz."""
+"""What there is to embed in a recording: the same for what the head learns from and for what ships in world.npz."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.audio.segmenter import LONGEST, SHORTEST, frames_of, utterances
-from speakerd.events import Utterance
+from speakerd.audio.segmenter import LONGEST, SHORTEST, find_utterance, frames_of, utterances
+from speakerd.events import Samples, Utterance
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.head import Matrix
 from speakerd.training.data import Pcm, samples_of
+
+
+def utterance_in(samples: Samples) -> Utterance | None:
+    """The utterance of a recording, where it lasts as long as a command may."""
+    found = find_utterance(samples)
+    return found if found is not None and SHORTEST <= found.seconds <= LONGEST else None
 
 
 def talk_of(encoder: Encoder, pcm: Pcm, draw: np.random.Generator) -> Iterator[Matrix]:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.audio.segmenter import LONGEST, SHORTEST, find_utterance
 from speakerd.events import Samples
 from speakerd.learning.calibration import own_scores
 from speakerd.learning.enlarge import enlarge
@@ -16,12 +15,12 @@ from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.head import Adapter, Matrix, scores
 from speakerd.recognition.lengths import Fits, fitting
 from speakerd.recognition.scoring import learned
-from speakerd.recognition.world import Genuine, World
+from speakerd.recognition.world import Genuine, World, coarse
 from speakerd.store.knowledge import Heads
 from speakerd.training.augment import Augment
 from speakerd.training.chances import Talk, Windows, chances_per_hour, windows
 from speakerd.training.data import PEOPLE, Clip, Corpora, Pcm, samples_of
-from speakerd.training.talk import talk_of
+from speakerd.training.talk import talk_of, utterance_in
 
 MOST_SHOTS = 10
 DRAWS = 30
@@ -30,6 +29,7 @@ COHORT, IMPOSTORS = 700, 6000
 TALK = 0.75  # of the strangers in the cohort that are not learned words: what a speaker hears all day
 OF_A_WORD = 20  # clips, in the cohort or between the talk, at most
 KNOWN = 4  # of a learned word, in the cohort: a clump of it would stand for all that is said in its language
+MOST_KNOWN = COHORT // 3  # of all learned words: where there are hundreds, talk has its place still
 CLIPS = 90  # of a word that is taught, give or take one person's
 SHOTS, HOMES = 3, 6  # examples of commands that talk is counted against, and so many commands of each word
 WORD_AFTER = 3  # recordings of speech: a word by itself, as they are said in a home
@@ -78,29 +78,25 @@ def _strangers(
     here, -1 where there is none, and the embedding (dimension,)."""
     talk = [(i, -1, vector) for i, pcm in enumerate(corpora.held_speech) for vector in talk_of(encoder, pcm, draw)]
     some = [(i, clips[j]) for i, clips in enumerate(taught) for j in draw.permutation(len(clips))[:OF_A_WORD]]
-    words = [(-1, i, one) for i, clip in some for heard in _twice(clip, rooms) for one in _embed(encoder, heard)]
-    known = (_twice(clip, rooms)[i % 2] for i, clip in enumerate(_known(corpora.words, draw)))
-    chosen = [(-1, -1, vector) for heard in known for vector in _embed(encoder, heard)]
+    heard = [(i, said) for i, clip in some for quiet in [_paused(clip)] for said in (quiet, rooms.one(quiet))]
+    words = [(-1, i, encoder.embed(one)) for i, said in heard if (one := utterance_in(said)) is not None]
+    known = [_paused(clip) for clip in learned_words(corpora.words, draw)]
+    known = [rooms.one(quiet) if i % 2 else quiet for i, quiet in enumerate(known)]
+    chosen = [(-1, -1, encoder.embed(one)) for said in known if (one := utterance_in(said)) is not None]
     room = COHORT - len(chosen)
     chosen += [talk[i] for i in draw.permutation(len(talk))[: max(round(TALK * room), room - len(words))]]
     return chosen + [words[i] for i in draw.permutation(len(words))[: COHORT - len(chosen)]]
 
 
-def _known(clips: list[Clip], draw: np.random.Generator) -> list[Clip]:
+def learned_words(clips: list[Clip], draw: np.random.Generator) -> list[Clip]:
     """Of each word that the encoder has learned from several people, what some of them say: words of everyday are
     strangers too."""
     by_word: dict[Word, dict[str, Clip]] = defaultdict(dict)
     for i in draw.permutation(len(clips)):
         by_word[clips[i].corpus, clips[i].word][clips[i].speaker] = clips[i]
     several = [list(said.values())[:KNOWN] for _, said in sorted(by_word.items()) if len(said) > 2]
-    return [clip for some in several for clip in some]
-
-
-def _embed(encoder: Encoder, heard: Samples) -> Iterator[Matrix]:
-    """The utterance in it, if there is one."""
-    utterance = find_utterance(heard)
-    if utterance is not None and SHORTEST <= utterance.seconds <= LONGEST:
-        yield encoder.embed(utterance)
+    some = [clip for said in several for clip in said]
+    return some[:: -(-len(some) // MOST_KNOWN) or 1]
 
 
 def _running(
@@ -118,7 +114,7 @@ def _running(
         samples = np.concatenate([np.pad(part, SAMPLE_RATE // 2) for part in parts])
         heard = windows(encoder, rooms.one(samples) if i % 2 else samples)
         placed = world.place(heard.vectors.astype(np.float32))
-        vectors.append(placed.astype(np.float16))
+        vectors.append(coarse(placed))
         strangers = source != i if (source != i).any() else source == i
         near.append(replace(world, cohort=world.cohort[strangers]).strangers(placed))
         places.append(heard.lengths)
@@ -160,9 +156,10 @@ def _some_people(clips: list[Clip], draw: np.random.Generator) -> list[Clip]:
 def _said(encoder: Encoder, clips: list[Clip], rooms: Augment) -> list[Said]:
     heard = []
     for clip in clips:
-        for quiet, samples in zip((True, False), _twice(clip, rooms), strict=True):
-            utterance = find_utterance(samples)
-            if utterance is not None and SHORTEST <= utterance.seconds <= LONGEST:
+        paused = _paused(clip)
+        for quiet, samples in ((True, paused), (False, rooms.one(paused))):
+            utterance = utterance_in(samples)
+            if utterance is not None:
                 heard.append((clip, quiet, samples, utterance))
     wanted = fitting(encoder, [utterance.seconds for *_, utterance in heard])
     return [
@@ -259,7 +256,6 @@ def _of_one(said: list[Said], shots: int, draw: np.random.Generator) -> tuple[li
 # -- sounds
 
 
-def _twice(clip: Clip, rooms: Augment) -> tuple[Samples, Samples]:
-    """A clip with a pause around it, as it is and in some room."""
-    quiet = np.pad(samples_of(clip.samples), SAMPLE_RATE // 2)
-    return quiet, rooms.one(quiet)
+def _paused(clip: Clip) -> Samples:
+    """A clip with a pause around it."""
+    return np.pad(samples_of(clip.samples), SAMPLE_RATE // 2)

@@ -11,7 +11,7 @@ from speakerd.evaluation.space import Vectors, fully_white, nearest, unwhitened
 from speakerd.learning.calibration import TALK_HOURS, own_scores, promise
 from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.scoring import learned
-from speakerd.recognition.world import World, unit
+from speakerd.recognition.world import World, coarse, fine, unit
 from tests.recognition.worlds import DIMENSION, around, vectors, world
 
 SHOTS, COMMANDS = 4, 3
@@ -25,7 +25,7 @@ def small() -> World:
     stretch = np.diag(draw.uniform(0.5, 3, DIMENSION)) @ np.linalg.qr(draw.normal(size=(DIMENSION, DIMENSION)))[0]
     bare = world(mean=(0.2 * vectors(1, 9)[0]), matrix=stretch.astype(np.float32))
     cohort, impostors = (bare.place(vectors(many, seed)) for many, seed in ((300, 1), (500, 2)))
-    return world(mean=bare.mean, matrix=bare.matrix, cohort=cohort, impostors=impostors)
+    return world(mean=bare.mean, matrix=bare.matrix, cohort=cohort, impostors=coarse(impostors))
 
 
 def heard(raw: Matrix) -> Matrix:
@@ -50,7 +50,7 @@ def test_the_encoders_vectors_come_back(small: World) -> None:
 
 
 def test_full_whitening_leaves_nothing_to_whiten(small: World) -> None:
-    raw = unwhitened(small, np.concatenate([small.cohort, small.impostors]))
+    raw = unwhitened(small, np.concatenate([small.cohort, fine(small.impostors)]))
     covariance = np.cov(fully_white(small, raw).T)
     np.testing.assert_allclose(covariance, np.eye(DIMENSION) / DIMENSION, atol=0.02)
 
@@ -61,7 +61,7 @@ def test_slices_are_what_was_worked_out(small: World, tried: Vectors) -> None:
     for part in ("raw", "white", "full", "cohort", "near", "full_near", "strange", "taught", "cut"):
         np.testing.assert_allclose(getattr(some, part), getattr(afresh, part), atol=1e-5)
     ours = Vectors.impostors(small)
-    np.testing.assert_allclose(small.place(ours.raw), ours.white, atol=1e-4)
+    np.testing.assert_allclose(small.place(ours.raw), unit(ours.white), atol=1e-4)
     np.testing.assert_allclose(ours.near, nearest(ours.white, small.cohort), atol=1e-5)
     assert len(ours[np.arange(5)]) == len(ours[np.arange(5)].taught) == 5
 

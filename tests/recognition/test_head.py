@@ -10,6 +10,7 @@ from speakerd.audio.segmenter import find_utterance
 from speakerd.house import Mind
 from speakerd.recognition.encoder import BUNDLED, ModelError
 from speakerd.recognition.head import Adapter, Matrix, scores
+from speakerd.recognition.world import fine
 from tests.running import CLIPS, clip
 
 ADAPT = BUNDLED / "adapt.onnx"
@@ -46,14 +47,16 @@ def test_commands_are_told_apart_and_strangers_kept_out(mind: Mind, adapter: Ada
         assert heads.weights.shape == (commands, mind.encoder.dimension)
         assert heads.bias.shape == (commands,)
         found = scores(heads, said[:, asked], adapter.strangers(said[:, asked], world.cohort))
-        against = scores(heads, world.impostors, adapter.strangers(world.impostors, world.cohort))
+        strange = fine(world.impostors)
+        against = scores(heads, strange, adapter.strangers(strange, world.cohort))
         assert (found.argmax(axis=1) == np.arange(commands)).all()
         assert (found.max(axis=1) > np.quantile(against.max(axis=1), 0.99)).all()
 
 
 def test_what_is_heard_in_the_room_scores_lower_from_then_on(mind: Mind, adapter: Adapter, said: Matrix) -> None:
     world, one = mind.world, np.ones((3, 1), np.float32)
-    disliked = world.impostors[(world.impostors @ said[0].mean(axis=0)).argsort()[-5:]]
+    strange = fine(world.impostors)
+    disliked = strange[(strange @ said[0].mean(axis=0)).argsort()[-5:]]
     before, after = (
         scores(adapter.adapt(said[0], one, world.cohort, room), disliked, np.zeros((5, 2), np.float32))
         for room in (nothing(mind), disliked)

@@ -12,7 +12,7 @@ from speakerd.house import Mind
 from speakerd.learning.enlarge import enlarge
 from speakerd.recognition.head import NEAREST, Matrix, scores
 from speakerd.recognition.scoring import LEADS, WEIGHTS, Matcher, learned
-from speakerd.recognition.world import World, unit
+from speakerd.recognition.world import World, fine, unit
 from speakerd.store.knowledge import Command, Heads
 from tests.recognition.worlds import DIMENSION, around, vectors, world
 
@@ -105,7 +105,7 @@ def test_examples_score_above_strangers() -> None:
         heads, _ = learned(small, taken(centre, 3, 11), [None] * 3)
         next_ones = around(CENTRES[centre], 20, 0.4, 77)
         found = scores(heads, next_ones, small.strangers(next_ones)).max(axis=1)
-        against = scores(heads, small.impostors, small.near_impostors).max(axis=1)
+        against = scores(heads, fine(small.impostors), small.near_impostors).max(axis=1)
         assert found.min() > np.quantile(against, 0.95)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from speakerd.recognition.encoder import ModelError
 from speakerd.recognition.head import NEAREST, Adapter
-from speakerd.recognition.world import World, unit, whitening_of
+from speakerd.recognition.world import World, coarse, fine, unit, whitening_of
 from speakerd.store.knowledge import Heads
 from tests.recognition.worlds import DIMENSION, around, vectors, world, write_adapter
 
@@ -86,6 +86,20 @@ def test_file_of_something_else_is_named(path: Path) -> None:
         np.save(file, np.zeros(3))
     with pytest.raises(ModelError, match="missing or damaged"):
         load(path)
+
+
+def test_a_world_of_before_is_refused(path: Path) -> None:
+    """Its impostors were numbers of another size."""
+    arrays = dict(np.load(path))
+    np.savez(path, **arrays | {"impostors": arrays["impostors"].astype(np.float16)})
+    with pytest.raises(ModelError, match="made by an earlier speakerd"):
+        load(path)
+
+
+def test_impostors_are_kept_coarsely() -> None:
+    some = vectors(100, 3)
+    assert np.abs(fine(coarse(some)) - some).max() <= 0.5 / 127 + 1e-6
+    assert np.abs(fine(coarse(some)) @ some.T - some @ some.T).max() < 0.01
 
 
 def test_whitening_makes_a_cloud_round() -> None:

@@ -15,14 +15,13 @@ import soxr
 from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.audio.segmenter import LONGEST, SHORTEST, find_utterance
 from speakerd.events import Samples, Utterance
 from speakerd.learning.enlarge import enlarge
 from speakerd.recognition.encoder import Encoder, ModelError
 from speakerd.recognition.head import Matrix
 from speakerd.training.augment import Augment
 from speakerd.training.data import Clip, Corpora, samples_of
-from speakerd.training.talk import talk_of
+from speakerd.training.talk import talk_of, utterance_in
 
 # Kinds of classes: said by many and held out of the encoder's training; said by many and learned by it; recorded once
 # and held out. Talk and rooms are no classes.
@@ -84,8 +83,8 @@ def hear(encoder: Encoder, corpora: Corpora, seed: int = 0) -> Cache:
         word = words.setdefault((clip.corpus, clip.word), len(words))
         speaker = speakers.setdefault((clip.corpus, clip.speaker), len(speakers))
         for samples, quiet in _variants(clip, kind, rooms, draw):
-            found = find_utterance(samples)
-            if found is None or not SHORTEST <= found.seconds <= LONGEST:
+            found = utterance_in(samples)
+            if found is None:
                 continue
             more = -1
             if quiet and kind != SEEN:

@@ -22,7 +22,7 @@ from speakerd.evaluation.sounds import NOTHING, hear, speech_in, words_in
 from speakerd.evaluation.space import Vectors
 from speakerd.recognition.encoder import Encoder, TrunkEncoder
 from speakerd.recognition.head import Adapter, Matrix
-from speakerd.recognition.world import World, unit, whitening_of
+from speakerd.recognition.world import World, coarse, unit, whitening_of
 from speakerd.training.meta.cache import Cache
 from speakerd.training.meta.episodes import Episodes
 from speakerd.training.meta.inner import Learn, Params, scores, strangers
@@ -145,7 +145,7 @@ class Trial:
 def _world(adapter: Adapter, encoder: str, strange: Matrix, mean: Matrix, matrix: Matrix) -> World:
     nobody = np.zeros((0, strange.shape[1]), np.float32)
     white = World(adapter, encoder, mean, matrix, nobody).place(strange)
-    return World(adapter, encoder, mean, matrix, white, white.astype(np.float16))
+    return World(adapter, encoder, mean, matrix, white, coarse(white))
 
 
 def compare(
