@@ -5,6 +5,8 @@ is student frame ``LAG + i`` for teacher frame ``i``. A whole word's target is a
 alone (mean, deviation, and how its second half differs from its first), whitened with strong shrinkage: the strongest
 simple few-shot space known to us (on the development words three examples a command make 0.92, 0.93, 0.82 and 0.80
 ACC@1%FAR of it, and 0.76, 0.84, 0.58 and 0.69 of the mean with full whitening), so the student's space is pulled to it.
+It is the mean of what the teacher makes of the word at three speeds, as if people of three sizes had said it: with
+prototypes, relative to strangers, that takes the four from 0.911, 0.953, 0.892 and 0.861 to 0.915, 0.964, 0.906, 0.869.
 """
 
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from typing import Self
 
 import numpy as np
 import onnx
+import soxr
 import torch
 import torch.nn.functional as F  # noqa: N812
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -33,6 +36,7 @@ HOP = 1280  # samples between teacher frames
 BLOCK, STEP = 400, 160  # samples of a spectrum, and between spectra
 SHORTEST = 24000  # samples that a clip is padded to before the teacher hears it
 TOGETHER = 64  # scenes or clips that it hears at once
+SPEEDS = (0.9, 1.0, 1.11)  # that a word is heard at, its pitch with it
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,10 @@ class Teacher:
         return x.squeeze(3).transpose(1, 2).float()
 
     def words(self, clips: list[Pcm]) -> Tensor:
-        """Summaries (clips, SUMMARY) of clips, each heard alone."""
+        """Summaries (clips, SUMMARY) of clips, each heard alone, at all SPEEDS."""
+        return torch.stack([self._words([_at_speed(clip, speed) for clip in clips]) for speed in SPEEDS]).mean(dim=0)
+
+    def _words(self, clips: list[Pcm]) -> Tensor:
         told = torch.empty(len(clips), SUMMARY, device=self.device)
         order = np.argsort([len(clip) for clip in clips], kind="stable")
         for chunk in np.array_split(order, max(1, len(order) // TOGETHER)):
@@ -96,6 +103,13 @@ class Teacher:
             rows = torch.arange(len(some))[:, None]
             told[torch.from_numpy(chunk)] = summaries(runs[rows, at], mask.to(self.device))
         return told
+
+
+def _at_speed(pcm: Pcm, speed: float) -> Pcm:
+    if speed == 1:
+        return pcm
+    samples = soxr.resample(pcm.astype(np.float32), SAMPLE_RATE, SAMPLE_RATE / speed, quality="QQ")
+    return np.asarray(np.clip(samples, -32767, 32767), np.int16)
 
 
 def _layer(node: onnx.NodeProto, arrays: dict[str, Tensor]) -> Callable[[Tensor], Tensor]:

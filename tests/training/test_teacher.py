@@ -50,7 +50,10 @@ def test_half_the_bits_make_hardly_a_difference(talk: Pcm) -> None:
     assert torch.nn.functional.cosine_similarity(found, expected, dim=2).mean() > 0.999
 
 
-def test_words_are_heard_alone_whatever_is_heard_beside_them(teacher: Teacher, talk: Pcm) -> None:
+def test_words_are_heard_alone_whatever_is_heard_beside_them(
+    teacher: Teacher, talk: Pcm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SPEEDS", (1.0,))
     draw = np.random.default_rng(0)
     clips = [
         talk[at : at + long] for at, long in zip(draw.integers(0, 90000, 9), draw.integers(5000, 44000, 9), strict=True)
@@ -65,6 +68,16 @@ def test_words_are_heard_alone_whatever_is_heard_beside_them(teacher: Teacher, t
         inside = torch.from_numpy(np.abs(middles - room / 2) <= max(len(clip) / 2 - 1200, HOP))
         (expected,) = summaries(frames[inside][None], torch.ones(1, int(inside.sum())))
         torch.testing.assert_close(row, expected, atol=2e-3, rtol=1e-3)
+
+
+def test_words_are_heard_at_several_speeds(teacher: Teacher, talk: Pcm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is made of them is nearer to what is made of the same, said slower."""
+    word = talk[20000:36000]
+    slower = np.interp(np.arange(0, len(word), 0.95), np.arange(len(word)), word).astype(np.int16)
+    several = teacher.words([word, slower])
+    monkeypatch.setattr(module, "SPEEDS", (1.0,))
+    once = teacher.words([word, slower])
+    assert (several[0] - several[1]).norm() < 0.8 * (once[0] - once[1]).norm()
 
 
 def test_targets_are_in_one_scale_which_is_fitted_once_and_kept(teacher: Teacher, talk: Pcm, tmp_path: Path) -> None:
