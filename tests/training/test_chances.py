@@ -7,6 +7,7 @@ from speakerd.house import Mind
 from speakerd.learning.calibration import Impostors
 from speakerd.recognition.head import scores
 from speakerd.recognition.scoring import learned
+from speakerd.recognition.world import coarse, fine
 from speakerd.training.chances import DEAF, Talk, chances_per_hour, windows
 from tests.listening.taught import CLIPS, LAMP
 from tests.recognition.worlds import around, vectors, world
@@ -28,8 +29,8 @@ def test_windows_are_those_that_the_spotter_looks_at(mind: Mind) -> None:
 def test_windows_that_are_alike_are_one_chance(alike: int) -> None:
     """Ten thousand things are said, of each ``alike`` windows: rates must come out as the events do."""
     small, said_ = world(), vectors(10_000, 40)
-    several = np.repeat(said_, alike, axis=0).astype(np.float16)
-    near = small.strangers(several.astype(np.float32))
+    several = np.repeat(coarse(said_), alike, axis=0)
+    near = small.strangers(fine(several))
     ends = np.repeat(np.arange(10_000) * (DEAF + 0.1), alike) + np.tile(np.arange(alike) * 0.08, 10_000)
     hours = 10_000 * (DEAF + 0.1) / 3600
     talk = Talk(several, near, np.zeros(len(several), np.int64), ends, hours)
