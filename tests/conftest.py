@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import speakerd.cli  # noqa: F401  # before numpy: one thread, as the program has it; a second one would only wait
 from speakerd.config import Config
 from speakerd.house import Mind
 from tests.audio.recorder import record

@@ -25,7 +25,6 @@ USUAL = 3  # examples that a command is taught from
 FEW = 100  # impostors, by which no threshold can be set
 GRAIN = np.float32(1 / 127)  # of what is kept of impostors
 
-
 Coarse = NDArray[np.int8]
 
 

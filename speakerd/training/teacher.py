@@ -84,6 +84,7 @@ class Teacher:
         return torch.stack([self._words([_at_speed(clip, speed) for clip in clips]) for speed in SPEEDS]).mean(dim=0)
 
     def _words(self, clips: list[Pcm]) -> Tensor:
+        """The same at one speed."""
         told = torch.empty(len(clips), SUMMARY, device=self.device)
         order = np.argsort([len(clip) for clip in clips], kind="stable")
         for chunk in np.array_split(order, max(1, len(order) // TOGETHER)):

@@ -80,9 +80,9 @@ def _strangers(
     some = [(i, clips[j]) for i, clips in enumerate(taught) for j in draw.permutation(len(clips))[:OF_A_WORD]]
     heard = [(i, said) for i, clip in some for quiet in [_paused(clip)] for said in (quiet, rooms.one(quiet))]
     words = [(-1, i, encoder.embed(one)) for i, said in heard if (one := utterance_in(said)) is not None]
-    known = [_paused(clip) for clip in learned_words(corpora.words, draw)]
-    known = [rooms.one(quiet) if i % 2 else quiet for i, quiet in enumerate(known)]
-    chosen = [(-1, -1, encoder.embed(one)) for said in known if (one := utterance_in(said)) is not None]
+    known = enumerate(map(_paused, learned_words(corpora.words, draw)))
+    every_day = (rooms.one(quiet) if i % 2 else quiet for i, quiet in known)
+    chosen = [(-1, -1, encoder.embed(one)) for said in every_day if (one := utterance_in(said)) is not None]
     room = COHORT - len(chosen)
     chosen += [talk[i] for i in draw.permutation(len(talk))[: max(round(TALK * room), room - len(words))]]
     return chosen + [words[i] for i in draw.permutation(len(words))[: COHORT - len(chosen)]]
