@@ -35,11 +35,11 @@ def by_one_person(word: str, many: int, speaker: str = "dsp20-0006") -> list[Sam
     return [_shard(row["shard"])[int(row["start"]) :][: int(row["length"])] for row in rows]
 
 
-def said_by(corpus: str, people: int, many: int) -> list[list[Samples]]:
-    """So many recordings of the same word by so many people each."""
+def said_by(corpus: str, people: int, many: int, word: str | None = None) -> list[list[Samples]]:
+    """So many recordings of the same word (None: any) by so many people each."""
     _need_recordings()
     rows = [row for row in _words() if row["corpus"] == corpus]
-    rows = [row for row in rows if row["word"] == min(row["word"] for row in rows)]
+    rows = [row for row in rows if row["word"] == (word or min(row["word"] for row in rows))]
     by = {who: [row for row in rows if row["speaker"] == who][:many] for who in sorted({r["speaker"] for r in rows})}
     cut = [[_shard(r["shard"])[int(r["start"]) :][: int(r["length"])] for r in own] for own in by.values()]
     return [own for own in cut if len(own) == many][:people]

@@ -92,7 +92,7 @@ def test_another_encoder_learns_again_from_kept_sound_and_back(mind: Mind, forei
         assert np.abs(command.heads.bias - expected.bias).max() < 0.02
     after.enroll(LAMP, TAKES[LAMP][:1])
     back = mind.household(state, Config())
-    assert {c.heads.weights.shape[1] for c in back.knowledge.commands} == {mind.encoder.dimension}
+    assert {c.heads.weights.shape[1] for c in back.knowledge.commands} == {mind.encoder.pooled}
     assert len(next(c for c in back.knowledge.commands if c.name == LAMP).examples) == 4
     after_again = other.household(state, foreign)
     undone = after_again.undo()  # also what is brought back is of the encoder in use

@@ -30,7 +30,7 @@ class Taught:
     expected_frr: float
 
     def __call__(self, tried: Vectors) -> NDArray[np.float32]:
-        return np.maximum.reduceat(scores(self.heads, tried.white, tried.strange), self.first, axis=1)
+        return np.maximum.reduceat(scores(self.heads, tried.placed, tried.strange), self.first, axis=1)
 
 
 def taught(world: World, support: Vectors, owners: Owners, budget: Listening, fits: Fitting) -> Taught:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from speakerd.recognition.course import parted
 from speakerd.recognition.head import Matrix
 from speakerd.recognition.world import World, fine, unit, whitening_of
 
@@ -15,15 +16,16 @@ AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class Vectors:
-    """``raw`` (n, dimension) unit embeddings of the encoder, ``white`` the same in the world's space, ``full`` the same
-    after whitening with the full covariance of world embeddings, and ``cohort`` (strangers, dimension) the strangers
-    there; ``near`` and ``full_near`` (n, 2): mean and deviation of the cosines to the nearest strangers in these two;
-    ``strange`` (n, 2): ``World.strangers``; ``taught`` (n, 1 + variants,
-    dimension): white, with what it is enlarged by where it can be an example; ``cut`` (n,): whether there was an
-    utterance (where not, whatever is scored counts as rejected); ``seconds`` (n,): how long it is."""
+    """``raw`` (n, dimension) unit embeddings of the encoder without their courses, ``white`` the same in the world's
+    space, ``placed`` those with their courses, ``full`` after whitening with the full covariance of world embeddings,
+    and ``cohort`` (strangers, dimension) the strangers there; ``near`` and ``full_near`` (n, 2): mean and deviation of
+    the cosines to the nearest strangers in these two; ``strange`` (n, 2 or 4): ``World.strangers``; ``taught`` (n, 1 +
+    variants, dimension): ``placed``, with what it is enlarged by where it can be an example; ``cut`` (n,): whether
+    there was an utterance (where not, whatever is scored counts as rejected); ``seconds`` (n,): how long it is."""
 
     raw: Matrix
     white: Matrix
+    placed: Matrix
     full: Matrix
     cohort: Matrix
     near: Matrix
@@ -37,30 +39,33 @@ class Vectors:
     def of(cls, world: World, heard: Matrix, cut: NDArray[np.bool_], seconds: NDArray[np.float64]) -> "Vectors":
         """``heard`` (n, 1 + variants, dimension): embeddings by the encoder."""
         taught = world.place(heard)
-        white = np.ascontiguousarray(taught[:, 0])
-        return cls._in(world, heard[:, 0], white, world.strangers(white), taught, cut, seconds)
+        placed = np.ascontiguousarray(taught[:, 0])
+        raw, _ = parted(heard[:, 0], len(world.mean))
+        return cls._in(world, raw, placed, world.strangers(placed), taught, cut, seconds)
 
     @classmethod
     def impostors(cls, world: World) -> "Vectors":
         """The shipped impostors, by which thresholds are set."""
         white = fine(world.impostors)
+        placed = np.concatenate([white, fine(world.impostor_courses)], axis=1) if world.courses.size else white
         there, seconds = np.ones(len(white), bool), np.zeros(len(white))
-        return cls._in(world, unwhitened(world, white), white, world.near_impostors, white[:, None], there, seconds)
+        return cls._in(world, unwhitened(world, white), placed, world.near_impostors, placed[:, None], there, seconds)
 
     @classmethod
     def _in(
-        cls, world: World, raw: Matrix, white: Matrix, strange: Matrix, taught: Matrix, cut: NDArray[np.bool_],
+        cls, world: World, raw: Matrix, placed: Matrix, strange: Matrix, taught: Matrix, cut: NDArray[np.bool_],
         seconds: NDArray[np.float64],
     ) -> "Vectors":  # fmt: skip
         both = fully_white(world, np.concatenate([raw, unwhitened(world, world.cohort)]))
         full, cohort = both[: len(raw)], both[len(raw) :]
+        white = np.ascontiguousarray(placed[:, : len(world.mean)])
         near, full_near = nearest(white, world.cohort), nearest(full, cohort)
-        return cls(raw, white, full, cohort, near, full_near, strange, taught, cut, seconds)
+        return cls(raw, white, placed, full, cohort, near, full_near, strange, taught, cut, seconds)
 
     def __getitem__(self, rows: Rows) -> "Vectors":
         return Vectors(
-            self.raw[rows], self.white[rows], self.full[rows], self.cohort, self.near[rows], self.full_near[rows],
-            self.strange[rows], self.taught[rows], self.cut[rows], self.seconds[rows],
+            self.raw[rows], self.white[rows], self.placed[rows], self.full[rows], self.cohort, self.near[rows],
+            self.full_near[rows], self.strange[rows], self.taught[rows], self.cut[rows], self.seconds[rows],
         )  # fmt: skip
 
     def __len__(self) -> int:

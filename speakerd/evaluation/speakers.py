@@ -58,7 +58,7 @@ def identified(
         sounds = sounds.only(rows)
         heard = hear(mind.encoder, sounds, progress, gate=gate, taught=())[CLEAN]
         usable = np.flatnonzero(heard.cut)
-        placed = np.asarray(mind.world.place(heard.vectors[:, 0]))
+        placed = np.asarray(mind.world.point(heard.vectors[:, 0]))
         able = {word: who for word, who in _able(sounds, usable, shots).items() if len(who) > people}
         if able:
             found = True

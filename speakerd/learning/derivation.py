@@ -195,7 +195,7 @@ class Derivation:
         return [[int(i) for i in np.flatnonzero(row)] for row in close]
 
     def _rows(self, members: Sequence[int], new: Sequence[Example]) -> Matrix:
-        nothing = np.zeros((0, len(self._world.mean)), np.float32)
+        nothing = np.zeros((0, self._encoder.dimension), np.float32)
         return np.concatenate([nothing, *self._placed(members, new)[0]])
 
     def _placed(self, members: Sequence[int], new: Sequence[Example]) -> tuple[list[Matrix], list[str | None]]:

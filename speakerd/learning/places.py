@@ -23,7 +23,7 @@ class Near:
 
 def nearest(household: Household, embedding: Embedding, many: int = 5) -> list[Near]:
     """The kept examples, of whatever command, that are most like an embedding (dimension,), the nearest first."""
-    asked = household.world.place(embedding)
+    asked = household.world.point(embedding)
     found = [
         Near(command.name, example, float(place @ asked))
         for command in household.knowledge.commands
@@ -60,4 +60,4 @@ def _placed(household: Household, command: Command) -> tuple[list[Example], Matr
     """Examples that the encoder in use knows, and where they lie, (examples, dimension)."""
     kept = [example for example in household.examples.of(command) if example.embeddings is not None]
     vectors = [example.embeddings[0] for example in kept if example.embeddings is not None]
-    return kept, household.world.place(np.reshape(vectors, (len(kept), len(household.world.mean))))
+    return kept, household.world.point(np.reshape(vectors, (len(kept), -1 if kept else len(household.world.mean))))

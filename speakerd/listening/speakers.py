@@ -16,5 +16,5 @@ class Speakers:
 
     def named(self, detection: Detection) -> Detection:
         voices, evidence = self.voices.get(detection.command), detection.evidence
-        who = voices.who(self._world.place(evidence.embedding)) if voices and evidence else None
+        who = voices.who(self._world.point(evidence.embedding)) if voices and evidence else None
         return replace(detection, speaker=who)

@@ -24,6 +24,7 @@ from speakerd.store.knowledge import Command, Knowledge, begins
 
 AROUND = 0.3  # seconds of sound kept before and after what was heard
 NEAR = 0.5  # deviations of genuine scores below a threshold, from which on a rough score does not do
+GAIN = 0.8  # what the right course adds to a score, as a rule
 
 
 class _Known:
@@ -33,7 +34,7 @@ class _Known:
         self._encoder, self._world, self._commands = encoder, world, commands
         self._matcher = Matcher(world, commands)
         self._fits = np.array([fitting(encoder, command.seconds) for command in commands]).T  # (lengths, commands)
-        self._near = NEAR * world.spread
+        self._near = NEAR * world.spread + (GAIN if world.courses.size else 0)
         self.wanted = np.flatnonzero(self._fits.any(axis=1)).tolist() if commands else []
         self._thresholds = np.array([command.threshold for command in commands], np.float32)
         names = [command.name for command in commands]
@@ -46,22 +47,23 @@ class _Known:
         windows = [window for hop in hops for window in hop]
         if not windows:
             return
-        embeddings = self._encoder.pool(heard.frames, [window.run for window in windows])
-        placed = self._world.place(embeddings)
-        found = self._matcher.rough(placed)
+        pooled = self._encoder.pool(heard.frames, [window.run for window in windows])
+        found = self._matcher.rough(self._world.point(pooled))
         fits = self._fits[[window.length for window in windows]]
         margins = self._margins(found, fits).max(axis=1)
         starts = np.cumsum([0, *map(len, hops)])
         best = np.array([a + margins[a:b].argmax() for a, b in pairwise(starts)])
-        close = best[margins[best] > -self._near]
-        if len(close):
-            found[close] = self._matcher.scores(placed[close])
-        for row in best[np.isfinite(margins[best])]:
+        best = best[np.isfinite(margins[best])]
+        embeddings = self._encoder.embeddings(pooled[best], heard.frames, [windows[row].run for row in best])
+        close = margins[best] > -self._near
+        if close.any():
+            found[best[close]] = self._matcher.scores(self._world.place(embeddings[close]))
+        for row, embedding in zip(best, embeddings, strict=True):
             command = int(self._margins(found[row : row + 1], fits[row]).argmax())
             speaker, score = self._matcher.who(found[row], command)
             yield Candidate(
                 self._commands, command, speaker, score, windows[row].start, windows[row].end,
-                self._begins_another[command], self._matcher.of_commands(found[row : row + 1])[0], embeddings[row],
+                self._begins_another[command], self._matcher.of_commands(found[row : row + 1])[0], embedding,
             )  # fmt: skip
 
     def _margins(self, found: Matrix, fits: NDArray[np.bool_]) -> Matrix:

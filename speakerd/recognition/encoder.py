@@ -2,11 +2,13 @@
 
 Models are run by onnxruntime on one thread. ``encoder.onnx`` turns feature frames (1, frames, 40), frames a multiple of
 8, and a state into trunk frames, one every 80 ms, and the next state. ``pool.onnx`` turns runs of trunk frames, which
-may overlap, into unit embeddings. Both carry their format, name, rate, hop, dimension and a common id, so that
-embeddings of different encoders are never compared. Encoders of another make are in
+may overlap, into unit vectors; ``sounds.npz`` says what in the frames are sounds, of which an utterance's course is
+made (course.py). An embedding is both. The graphs carry their format, name, rate, hop, dimension and a common id, so
+that embeddings of different encoders are never compared. Encoders of another make are in
 :mod:`speakerd.recognition.frames_encoder`.
 """
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from speakerd.audio.features import HOP, MELS, SAMPLE_RATE, LogMel
 from speakerd.errors import SpeakerdError
 from speakerd.events import Embedding, Samples, Utterance
+from speakerd.recognition.course import WIDTH, courses, joined
 
 FORMAT = "2"
 STRIDE = 8  # feature frames per trunk frame
@@ -46,18 +49,24 @@ class Stream(Protocol):
 class Encoder(Protocol):
     """A network that makes embeddings. Safe to share between threads; holds no state of a stream.
 
-    ``id`` tells encoders apart whose embeddings must not be compared; ``name`` is for people.
+    ``id`` tells encoders apart whose embeddings must not be compared; ``name`` is for people. Of the ``dimension`` of
+    an embedding the first ``pooled`` are what it holds and the rest, if there is any, in what order (course.py).
     """
 
     name: str
     id: str
     dimension: int
+    pooled: int
 
     def stream(self) -> Stream: ...
 
     def pool(self, frames: Array, runs: Sequence[slice]) -> Array:
-        """Unit embeddings (runs, dimension) of runs of the trunk frames (frames, width) of a stream. What they share is
+        """Unit vectors (runs, pooled) of runs of the trunk frames (frames, width) of a stream. What they share is
         worked out once."""
+        ...
+
+    def embeddings(self, pooled: Array, frames: Array, runs: Sequence[slice]) -> Array:
+        """Unit embeddings (runs, dimension) of runs that :meth:`pool` made ``pooled`` of, with their courses."""
         ...
 
     def run_of(self, begin: int, end: int) -> slice:
@@ -69,20 +78,26 @@ class Encoder(Protocol):
         ...
 
     def embed(self, utterance: Utterance) -> Embedding:
-        """The embedding (dimension,) of an utterance heard alone: nothing before its pre-roll plays a part. A recording
-        that was cut off close to the speech is heard with silence before it, as nothing in a stream comes at once."""
+        """The embedding (dimension,) of an utterance heard alone."""
+        frames = self.frames(utterance)
+        whole = [slice(0, len(frames))]
+        return np.asarray(self.embeddings(self.pool(frames, whole), frames, whole)[0], np.float32)
+
+    def frames(self, utterance: Utterance) -> Array:
+        """The trunk frames (frames, width) of an utterance heard alone: nothing before its pre-roll plays a part. A
+        recording that was cut off close to the speech is heard with silence before it, as nothing in a stream comes at
+        once."""
         lead = max(0, LEAD - utterance.begin)
         run = self.run_of(utterance.begin + lead, utterance.end + lead)
         samples = np.pad(utterance.samples, (lead, 0))[: self.reach(run.stop)]
-        frames = self.stream().push(np.pad(samples, (0, self.reach(run.stop) - len(samples))))
-        return np.asarray(self.pool(frames, [run])[0], np.float32)
+        return self.stream().push(np.pad(samples, (0, self.reach(run.stop) - len(samples))))[run]
 
 
 class TrunkEncoder(Encoder):
     """The encoder of one models folder that ``speakerd train`` made."""
 
     def __init__(self, folder: Path) -> None:
-        """Load both graphs.
+        """Load both graphs, and which of what the frames hold are sounds; without that, embeddings have no course.
 
         Raises:
             ModelError: a file is missing, not a model, of another format, or the two do not belong together.
@@ -91,7 +106,13 @@ class TrunkEncoder(Encoder):
         self._pool, other = _load(folder / "pool.onnx")
         if about.get("id") != other.get("id"):
             raise ModelError(f"{folder}: encoder.onnx and pool.onnx were not made together; install both again")
-        self.name, self.id, self.dimension = about["name"], about["id"], int(about["dimension"])
+        self.name, self.id, self.pooled = about["name"], about["id"], int(about["dimension"])
+        self.dimension = self.pooled
+        self._sounds: tuple[Array, Array] | None = None
+        if (sounds := folder / "sounds.npz").exists():
+            self._sounds = mean, matrix = _sounds(sounds)
+            self.id = f"{self.id[:8]}{zlib.crc32(mean.tobytes() + matrix.tobytes()):08x}"
+            self.dimension += WIDTH
         (self._state_size,) = self._trunk.get_inputs()[1].shape[1:]
 
     def stream(self) -> "TrunkStream":
@@ -112,6 +133,12 @@ class TrunkEncoder(Encoder):
             row[run.start - first : run.stop - first] = 1
         (out,) = self._pool.run(None, {"frames": frames[first:last], "mask": mask})
         return np.asarray(out, np.float32)
+
+    def embeddings(self, pooled: Array, frames: Array, runs: Sequence[slice]) -> Array:
+        if self._sounds is None:
+            return pooled
+        mean, matrix = self._sounds
+        return joined(pooled, courses(np.asarray((frames - mean) @ matrix, np.float32), runs))
 
     def run_of(self, begin: int, end: int) -> slice:
         first = max(0, begin - BEFORE) // FRAME
@@ -138,6 +165,14 @@ class TrunkStream:
             return np.zeros((0, 0), np.float32)
         frames, self._state = self._encoder.advance(features[:whole], self._state)
         return frames
+
+
+def _sounds(path: Path) -> tuple[Array, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return file["mean"], file["matrix"]
+    except Exception as error:  # numpy, zipfile and zlib each have exceptions of their own for damage
+        raise ModelError(f"{path} is damaged ({error}): reinstall speakerd's models") from error
 
 
 def _load(path: Path) -> tuple[onnxruntime.InferenceSession, dict[str, str]]:

@@ -81,7 +81,7 @@ class FramesEncoder(Encoder):
             raise ModelError(f"{path} is missing: recognition.encoder names an ONNX file")
         self._session = open_model(path)
         self._about = about = Description.of(self._session, path)
-        self.name, self.dimension = about.name, about.dimension
+        self.name, self.dimension, self.pooled = about.name, about.dimension, about.dimension
         self.id = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
         self._input = self._session.get_inputs()[0].name
         for frames in (1, 4):
@@ -96,13 +96,16 @@ class FramesEncoder(Encoder):
     def stream(self) -> "FrameStream":
         return FrameStream(self, self._about.window, self._about.hop)
 
-    def frames(self, samples: Samples) -> Array:
+    def run(self, samples: Samples) -> Array:
         """Frames (frames, dimension) of all windows that fit into ``samples``."""
         (out,) = self._session.run(None, {self._input: samples[None]})
         return np.asarray(out, np.float32).reshape(-1, out.shape[-1])
 
     def pool(self, frames: Array, runs: Sequence[slice]) -> Array:
         return unit(np.stack([frames[run].mean(axis=0) for run in runs]))
+
+    def embeddings(self, pooled: Array, frames: Array, runs: Sequence[slice]) -> Array:
+        return pooled
 
     def run_of(self, begin: int, end: int) -> slice:
         first = begin // self._about.hop
@@ -113,7 +116,7 @@ class FramesEncoder(Encoder):
 
     def _tried(self, samples: Samples, path: Path) -> tuple[int, ...]:
         try:
-            return self.frames(samples).shape
+            return self.run(samples).shape
         except Exception as error:  # onnxruntime has a family of exceptions of its own
             raise ModelError(
                 f"{path} does not take a waveform (1, {len(samples)}) of float32: {str(error).splitlines()[0]}"
@@ -132,6 +135,6 @@ class FrameStream:
         whole = (len(self._rest) - self._window) // self._hop + 1
         if whole <= 0:
             return np.zeros((0, self._encoder.dimension), np.float32)
-        frames = self._encoder.frames(self._rest[: self._window + (whole - 1) * self._hop])
+        frames = self._encoder.run(self._rest[: self._window + (whole - 1) * self._hop])
         self._rest = self._rest[whole * self._hop :]
         return frames

@@ -2,7 +2,8 @@
 
 ``adapt.onnx`` holds five steps of gradient descent with their gradients, made by ``speakerd train``
 (training/meta/inner.py says what they descend on, start.py where they begin). A command's score for an utterance is
-linear in the world's space; to it is added how far the utterance lies above the strangers nearest to it.
+linear in the world's space; to it is added how far the utterance lies above the strangers nearest to it, and how much
+more alike its course is to the command's than to those of strangers (course.py), by AS-norm (Matejka et al. 2017).
 """
 
 import zlib
@@ -12,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
+from speakerd.recognition.course import alike, arranged
 from speakerd.recognition.encoder import ModelError, open_model
 from speakerd.store.knowledge import Heads
 
 FORMAT = "2"
 NEAREST = 100  # strangers that a score is taken relative to
 AT_ONCE = 256  # vectors that are compared with others together: a world with itself would take 16 MB for a moment
+ORDER = 0.12  # how much the course counts: chosen among 0.03 to 0.15
 HARDEST = 128  # strangers nearest to a command, that its loss hears of; with fewer, they are filled up with nothing
 
 Matrix = NDArray[np.float32]
@@ -72,7 +75,7 @@ class Adapter:
         self._session = None
 
     def strangers(self, vectors: Matrix, others: Matrix) -> Matrix:
-        """What scores of vectors (n, dimension) are taken relative to (n, 2): the mean cosine of the nearest of the
+        """What scores of points (n, dimension) are taken relative to (n, 2): the mean cosine of the nearest of the
         others (m, dimension), and what one above it is worth."""
         return self._relative(vectors @ others.T)
 
@@ -99,9 +102,29 @@ class Adapter:
         return np.stack([top.mean(axis=1), self._lean / deviation], axis=1)
 
 
+def nearest(likeness: Matrix) -> Matrix:
+    """Of how alike courses are to those of strangers (n, strangers): the mean of the nearest, and what one above it is
+    worth, (n, 2)."""
+    count = min(NEAREST, likeness.shape[1])
+    top = np.partition(likeness, -count, axis=1)[:, -count:]
+    deviation = np.sqrt(top.var(axis=1) + np.float32(1e-6))
+    return np.stack([top.mean(axis=1), np.float32(ORDER / 2) / deviation], axis=1)
+
+
 def scores(heads: Heads, vectors: Matrix, strangers: Matrix) -> Matrix:
-    """Scores (n, commands) of vectors (n, dimension) in the world's space; ``strangers`` (n, 2) is
-    ``Adapter.strangers`` of them."""
+    """Scores (n, heads) of vectors (n, dimension + WIDTH), points of the world's space and courses; ``strangers``
+    (n, 4) is ``World.strangers`` of them. Of points alone, (n, dimension) and (n, 2), as if all courses were alike."""
+    dimension = heads.weights.shape[1]
+    points, of_points, of_courses = vectors[:, :dimension], strangers[:, :2], strangers[:, 2:]
     directions = heads.weights / np.maximum(np.linalg.norm(heads.weights, axis=1, keepdims=True), 1e-6)
-    above = vectors @ directions.T - strangers[:, :1]
-    return np.asarray(vectors @ heads.weights.T + heads.bias + strangers[:, 1:] * above, np.float32)
+    above = points @ directions.T - of_points[:, :1]
+    found = points @ heads.weights.T + heads.bias + of_points[:, 1:] * above
+    if heads.courses.size and vectors.shape[1] > dimension:
+        course = vectors[:, dimension:]
+        if len(course) < len(heads.courses):
+            likeness = alike(course, arranged(heads.courses))
+        else:
+            likeness = alike(heads.courses, arranged(course)).T
+        found += (likeness - of_courses[:, :1]) * of_courses[:, 1:]
+        found += (likeness - heads.near[:, 0]) * heads.near[:, 1]
+    return np.asarray(found, np.float32)

@@ -10,10 +10,12 @@ teaching one more leaves the scores of the others as they are.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from speakerd.events import Embedding, Match
+from speakerd.recognition.course import middles
 from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.world import World
 from speakerd.store.knowledge import Command, Heads
@@ -32,9 +34,10 @@ def learned(
     world: World, examples: Sequence[Matrix], speakers: Sequence[str | None], against: Matrix | None = None,
     wrong: Matrix | None = None,
 ) -> tuple[Heads, tuple[str | None, ...]]:  # fmt: skip
-    """Heads of one command from its examples, (1 + variants, dimension) each, in the world's space: the example itself
-    and what it was enlarged by. ``against`` (n, dimension) is what it is to be told apart from, and ``wrong`` what was
-    taken for it and must not be again. Also whose each head is. A head for each example, person by person."""
+    """Heads of one command from its examples, (1 + variants, dimension) each, as ``World.place`` gives them: the
+    example itself and what it was enlarged by. ``against`` (n, dimension) is what it is to be told apart from, and
+    ``wrong`` what was taken for it and must not be again. Also whose each head is. A head for each example, person by
+    person."""
     named = {speaker for speaker in speakers if speaker is not None}
     people: list[str | None] = [None]
     of = [list(examples)]
@@ -53,28 +56,35 @@ def learned(
 def _lowered(world: World, heads: Heads, examples: Matrix, wrong: Matrix, most: float) -> Heads:
     """The heads turned as little as it takes for other sounds (n, dimension) to score no more than ``most``, without
     a change to what the examples score: passive-aggressive steps (Crammer et al., JMLR 7, 2006) orthogonal to these.
-    What lies within the span of the examples stays as it is."""
-    span, _ = np.linalg.qr(examples.T)
+    What lies within the span of the examples stays as it is, and so do courses."""
+    dimension = heads.weights.shape[1]
+    span, _ = np.linalg.qr(examples[:, :dimension].T)
     weights = heads.weights.copy()
     for one, near in [*zip(wrong, world.strangers(wrong), strict=True)] * ROUNDS:
-        apart = one - span @ (span.T @ one)
-        room = float(apart @ one)
+        point = one[:dimension]
+        apart = point - span @ (span.T @ point)
+        room = float(apart @ point)
         if room < INSEPARABLE:
             continue
-        reached = scores(Heads(weights, heads.bias), one[None], near[None])[0]
+        reached = scores(replace(heads, weights=weights), one[None], near[None])[0]
         worth = 1 + near[1] / np.linalg.norm(weights, axis=1)
         step = np.maximum(0, reached - most) / (room * worth)
         weights = weights - step[:, None] * apart
-    return Heads(np.asarray(weights, np.float32), heads.bias)
+    return replace(heads, weights=np.asarray(weights, np.float32))
 
 
 def _adapted(world: World, examples: list[Matrix]) -> Heads:
-    support = np.concatenate(examples)
+    dimension = len(world.mean)
+    support = np.concatenate(examples)[:, :dimension]
     weights = np.concatenate([[1.0, *WEIGHTS[: len(example) - 1]] for example in examples])
     leads = np.repeat(np.eye(len(examples)), [len(example) for example in examples], axis=0)
     member = weights[:, None] * (1 - LEADS + LEADS * len(examples) * leads)
     nothing = np.zeros((0, support.shape[1]), np.float32)
-    return world.adapter.adapt(support, np.asarray(member, np.float32), world.cohort, nothing)
+    heads = world.adapter.adapt(support, np.asarray(member, np.float32), world.cohort, nothing)
+    if not world.courses.size:
+        return heads
+    courses = middles(np.stack([example[0, dimension:] for example in examples]))
+    return replace(heads, courses=courses, near=world.near(courses))
 
 
 class Matcher:
@@ -90,7 +100,7 @@ class Matcher:
         self._many = np.array([len(h.bias) for h in heads])
         self._first = np.cumsum(self._many) - self._many
         self._speakers = [speaker for command in commands for speaker in command.speakers]
-        self._usual = world.near_impostors.mean(axis=0, keepdims=True)
+        self._usual = world.near_impostors.mean(axis=0, keepdims=True)[:, :2]
 
     def match(self, embedding: Embedding) -> Match | None:
         """The best command for an embedding (dimension,) of the encoder; None when nothing is known."""
@@ -107,10 +117,10 @@ class Matcher:
         """Scores (n, heads) of vectors (n, dimension) in the world's space; there must be a command."""
         return scores(self._heads, placed, self._world.strangers(placed))
 
-    def rough(self, placed: Matrix) -> Matrix:
-        """The same as if strangers came as near as they usually do to running speech: off by an eighth of the deviation
-        of genuine scores, for a hundredth of the work."""
-        return scores(self._heads, placed, self._usual)
+    def rough(self, points: Matrix) -> Matrix:
+        """The same of points of the space alone, as if strangers came as near as they usually do to running speech, and
+        all courses were alike: for a hundredth of the work."""
+        return scores(self._heads, points, self._usual)
 
     def of_commands(self, found: Matrix) -> Matrix:
         """Scores (n, commands) from those of the heads (n, heads)."""

@@ -7,7 +7,7 @@ the mean and the matrix of that space, and how a command's own utterances score,
 """
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,14 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerd.events import Embedding
+from speakerd.recognition.course import alike, arranged, parted
 from speakerd.recognition.encoder import ModelError
-from speakerd.recognition.head import Adapter, Matrix, scores
+from speakerd.recognition.head import Adapter, Matrix, nearest, scores
 from speakerd.recognition.lengths import Fits
 from speakerd.store.knowledge import Heads
 
 AT_ONCE = 256  # vectors that are compared with the cohort together: all impostors would take 32 MB for a moment
 USUAL = 3  # examples that a command is taught from
 FEW = 100  # impostors, by which no threshold can be set
+LOOKED_AT = 600  # impostors nearest to a command, whose courses are compared with its
 GRAIN = np.float32(1 / 127)  # of what is kept of impostors
 
 Coarse = NDArray[np.int8]
@@ -44,18 +46,22 @@ class Genuine:
 @dataclass(frozen=True)
 class World:
     """See the module. ``mean`` (dimension,), ``matrix`` (dimension, dimension), ``cohort`` and ``impostors``
-    (embeddings, dimension) in the space, unit, the latter ``coarse``; ``near_impostors`` (impostors, 2): their
-    ``strangers``, for other recordings than their own; ``lengths`` (impostors,): the place of each among the lengths
-    of windows (lengths.py); ``genuine[k - 1]`` is for k examples; ``impostors_per_hour``: how many impostors of the
-    lengths that fit a command count like an hour of talk; ``clumped``: the power of it that more than one false
-    accept an hour are, since then several are of one event. Without those scores can be had, but no thresholds."""
+    (embeddings, dimension) in the space, unit, the latter ``coarse``; ``courses`` (cohort, WIDTH) and
+    ``impostor_courses`` (impostors, WIDTH; coarse) of them, empty where the encoder gives none; ``near_impostors``
+    (impostors, 2 or 4): their ``strangers``, for other recordings than their own; ``lengths`` (impostors,): the place
+    of each among the lengths of windows (lengths.py); ``genuine[k - 1]`` is for k examples; ``impostors_per_hour``: how
+    many impostors of the lengths that fit a command count like an hour of talk; ``clumped``: the power of it that more
+    than one false accept an hour are, since then several are of one event. Without those scores can be had, but no
+    thresholds."""
 
     adapter: Adapter
     encoder: str
     mean: Matrix
     matrix: Matrix
     cohort: Matrix
+    courses: Matrix = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     impostors: Coarse = field(default_factory=lambda: np.zeros((0, 0), np.int8))
+    impostor_courses: Coarse = field(default_factory=lambda: np.zeros((0, 0), np.int8))
     near_impostors: Matrix = field(default_factory=lambda: np.zeros((0, 2), np.float32))
     lengths: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     genuine: tuple[Genuine, ...] = ()
@@ -72,23 +78,28 @@ class World:
         head = Adapter(adapter, encoder)
         try:
             with np.load(path, allow_pickle=False) as file:
+                if "impostors" in file and "courses" not in file:
+                    reason = "was made by an earlier speakerd: install the models that came with this one"
+                    raise ModelError(f"{path} {reason}")
                 found = cls(
                     head,
                     str(file["encoder"]),
                     file["mean"].astype(np.float32),
                     file["matrix"].astype(np.float32),
                     file["cohort"].astype(np.float32),
+                    fine(file["courses"]),
                     file["impostors"],
+                    file["impostor_courses"],
                     file["near_impostors"],
                     file["lengths"],
                     tuple(Genuine(*map(float, row)) for row in file["genuine"]),
                     float(file["impostors_per_hour"]),
                     float(file["clumped"]),
                 )
+        except ModelError:
+            raise
         except Exception as error:  # numpy, zipfile and zlib each have exceptions of their own for damage
             raise ModelError(f"{path} is missing or damaged ({error}): reinstall speakerd's models") from error
-        if found.impostors.dtype != np.int8:
-            raise ModelError(f"{path} was made by an earlier speakerd: install the models that came with this one")
         if found.encoder != encoder:
             raise ModelError(f"{path} was made with another encoder than the one beside it; install or make both again")
         return found
@@ -100,7 +111,9 @@ class World:
             mean=self.mean,
             matrix=self.matrix,
             cohort=self.cohort.astype(np.float16),
+            courses=coarse(self.courses),
             impostors=self.impostors,
+            impostor_courses=self.impostor_courses,
             near_impostors=self.near_impostors,
             lengths=self.lengths,
             genuine=np.array([(g.mean, g.deviation, g.base, g.slope, g.residual) for g in self.genuine]),
@@ -109,8 +122,15 @@ class World:
         )
 
     def place(self, embeddings: Matrix | Embedding) -> Matrix:
-        """Embeddings (..., dimension) of the encoder to unit vectors of the space that scores live in."""
-        return unit(np.asarray((embeddings - self.mean) @ self.matrix, np.float32))
+        """Embeddings (..., dimension) of the encoder to what scores are of: unit vectors of the space that they live in
+        and, beside them, the course."""
+        _, course = parted(embeddings, len(self.mean))
+        return np.concatenate([self.point(embeddings), course], axis=-1)
+
+    def point(self, embeddings: Matrix | Embedding) -> Matrix:
+        """Where embeddings (..., dimension) of the encoder lie in the space, whatever the order of their sounds."""
+        pooled, _ = parted(embeddings, len(self.mean))
+        return unit(np.asarray((pooled - self.mean) @ self.matrix, np.float32))
 
     def usual(self, examples: int) -> Genuine:
         """How utterances of commands with so many examples score. There must be ``genuine``."""
@@ -130,22 +150,48 @@ class World:
     @cached_property
     def id(self) -> str:
         """Tells worlds of one encoder apart: what was derived in one means nothing in another."""
-        parts = (self.mean, self.matrix, self.cohort)
+        parts = (self.mean, self.matrix, self.cohort, self.courses)
         return f"{zlib.crc32(b''.join(part.tobytes() for part in parts), zlib.crc32(self.adapter.id.encode())):08x}"
 
     def against(self, heads: Heads, fits: Fits) -> Matrix:
         """What impostors of the lengths that ``fits`` (lengths,) names score (n, heads); where there are only a few
-        such, as there are for commands of three seconds, what all of them do."""
+        such, as there are for commands of three seconds, what all of them do. The courses of those whose points are
+        far from the command are not looked at: they would have to be the command's own."""
         rows = fits[self.lengths]
         if rows.sum() < FEW:
             rows = np.ones_like(rows)
-        return scores(heads, fine(self.impostors[rows]), self.near_impostors[rows])
+        near = self.near_impostors[rows]
+        found = scores(heads, fine(self.impostors[rows]), near)
+        if self.courses.size:
+            first = np.argpartition(found.max(axis=1), -min(LOOKED_AT, len(found)))[-LOOKED_AT:]
+            vectors = np.concatenate([self.impostors[rows][first], self.impostor_courses[rows][first]], axis=1)
+            found[first] = scores(heads, fine(vectors), near[first])
+        return found
 
     def strangers(self, vectors: Matrix) -> NDArray[np.float32]:
-        """How near strangers come to ``vectors`` (n, dimension) of the space: what scores are taken relative to,
-        (n, 2)."""
-        parts = [vectors[at : at + AT_ONCE] for at in range(0, max(1, len(vectors)), AT_ONCE)]
-        return np.concatenate([self.adapter.strangers(part, self.cohort) for part in parts])
+        """How near strangers come to points of the space, and to courses if there are any: what scores are taken
+        relative to, (n, 2) or (n, 4)."""
+        dimension = len(self.mean)
+        found = []
+        for at in range(0, max(1, len(vectors)), AT_ONCE):
+            part = vectors[at : at + AT_ONCE]
+            found.append(self.adapter.strangers(part[:, :dimension], self.cohort))
+            if self.courses.size:
+                found[-1] = np.concatenate([found[-1], self.near(part[:, dimension:])], axis=1)
+        return np.concatenate(found)
+
+    def near(self, courses: Matrix) -> Matrix:
+        """How near the courses of strangers come to ``courses`` (n, WIDTH), (n, 2)."""
+        return nearest(alike(courses, self._arranged))
+
+    def among(self, rows: NDArray[np.bool_]) -> "World":
+        """The world with some of its strangers."""
+        courses = self.courses[rows] if self.courses.size else self.courses
+        return replace(self, cohort=self.cohort[rows], courses=courses)
+
+    @cached_property
+    def _arranged(self) -> Matrix:
+        return arranged(self.courses)
 
 
 def coarse(vectors: Matrix) -> Coarse:

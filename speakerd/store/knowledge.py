@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from speakerd.errors import SpeakerdError
 
+MARK = b"crs1"  # of stored heads with courses
+
 
 class BadNameError(SpeakerdError):
     """A name that cannot be a command's, or a person's."""
@@ -80,26 +82,41 @@ class Example:
     id: int | None = None
 
 
+def _no_courses() -> NDArray[np.float32]:
+    return np.zeros((0, 0), np.float32)
+
+
 @dataclass(frozen=True)
 class Heads:
-    """Linear scores: ``weights`` (heads, dimension) and ``bias`` (heads,)."""
+    """Linear scores: ``weights`` (heads, dimension) and ``bias`` (heads,). With an encoder that gives courses, those
+    that utterances are compared with, (heads, WIDTH), and how ``near`` strangers' come to each (heads, 2)."""
 
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
+    courses: NDArray[np.float32] = field(default_factory=_no_courses)
+    near: NDArray[np.float32] = field(default_factory=_no_courses)
 
     @classmethod
     def joined(cls, parts: Sequence["Heads"]) -> "Heads":
         """Those of all parts, one after another."""
-        return cls(np.concatenate([part.weights for part in parts]), np.concatenate([part.bias for part in parts]))
+        fields = ("weights", "bias", "courses", "near")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
 
     def to_bytes(self) -> bytes:
-        """float32, little-endian: each head's weights and its bias."""
-        return np.column_stack([self.weights, self.bias]).astype("<f4").tobytes()
+        """float32, little-endian: each head's weights and its bias, and, if there are any, its course and the two
+        numbers of how near strangers come to it; after those the mark and how many weights there are."""
+        if not self.courses.size:
+            return np.column_stack([self.weights, self.bias]).astype("<f4").tobytes()
+        rows = np.column_stack([self.weights, self.bias, self.courses, self.near]).astype("<f4")
+        return b"".join((rows.tobytes(), MARK, self.weights.shape[1].to_bytes(4, "little")))
 
     @classmethod
     def from_bytes(cls, stored: bytes, count: int) -> "Heads":
-        rows = np.frombuffer(stored, "<f4").reshape(count, -1)
-        return cls(rows[:, :-1], rows[:, -1])
+        if stored[-8:-4] != MARK:
+            rows = np.frombuffer(stored, "<f4").reshape(count, -1)
+            return cls(rows[:, :-1], rows[:, -1])
+        rows, many = np.frombuffer(stored[:-8], "<f4").reshape(count, -1), int.from_bytes(stored[-4:], "little")
+        return cls(rows[:, :many], rows[:, many], rows[:, many + 1 : -2], rows[:, -2:])
 
 
 @dataclass(frozen=True)

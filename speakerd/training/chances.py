@@ -45,7 +45,8 @@ def windows(encoder: Encoder, samples: Samples, wanted: Fits | None = None) -> W
     vectors = [np.zeros((0, encoder.dimension), np.float16)]
     for frames, hops in [*(ear.push(frame, places) for frame in frames_of(samples)), ear.flush(places)]:
         if here := [window for hop in hops for window in hop]:
-            vectors.append(encoder.pool(frames, [window.run for window in here]).astype(np.float16))
+            runs = [window.run for window in here]
+            vectors.append(encoder.embeddings(encoder.pool(frames, runs), frames, runs).astype(np.float16))
             found += here
     lasting, ends = np.array([window.length for window in found], np.int64), np.array([window.end for window in found])
     return Windows(np.concatenate(vectors), lasting, ends)
@@ -53,8 +54,8 @@ def windows(encoder: Encoder, samples: Samples, wanted: Fits | None = None) -> W
 
 @dataclass(frozen=True)
 class Talk:
-    """Windows of ``hours`` of recordings, one after the other: ``vectors`` (n, dimension; coarse) and ``near`` (n, 2)
-    in the world's space, ``lengths`` (n,), ``ends`` (n,) in seconds."""
+    """Windows of ``hours`` of recordings, one after the other: ``vectors`` (n, dimension; coarse) as ``World.place``
+    gives them and their ``near`` (n, 2 or 4), ``lengths`` (n,), ``ends`` (n,) in seconds."""
 
     vectors: Coarse
     near: Matrix
@@ -64,8 +65,9 @@ class Talk:
 
     def some(self, rows: NDArray[np.int64], world: World) -> World:
         """The world with some of them as its impostors."""
-        chosen = self.vectors[rows], self.near[rows], self.lengths[rows]
-        return replace(world, impostors=chosen[0], near_impostors=chosen[1], lengths=chosen[2])
+        points, courses = np.hsplit(self.vectors[rows], [len(world.mean)])
+        near, lengths = self.near[rows], self.lengths[rows]
+        return replace(world, impostors=points, impostor_courses=courses, near_impostors=near, lengths=lengths)
 
 
 def chances_per_hour(world: World, talk: Talk, commands: Sequence[tuple[Heads, Fits]]) -> tuple[float, float]:

@@ -30,6 +30,7 @@ from speakerd.training.meta.train import meta_train
 from speakerd.training.model import LARGE, SMALL, multiply_accumulates
 from speakerd.training.muon import optimizers
 from speakerd.training.scenes import babble
+from speakerd.training.sounds import learn_sounds
 from speakerd.training.teacher import Scale, Targets, Teacher, targets
 from speakerd.training.train import Batch, Student, batch_of, heard_in_rooms, learning_rate, loss_of
 from speakerd.training.world import build
@@ -192,6 +193,10 @@ class Run:
         export(self.student.trunk, self.student.head, models, name)
         torch.save(self.student.learned(), models / "student.pt")
         self.say(f"exported, {multiply_accumulates(self.student.trunk):,} multiply-accumulates per second of audio")
+        self.say("learning which sounds there are")
+        sounds = models / "sounds.npz"
+        sounds.unlink(missing_ok=True)
+        learn_sounds(TrunkEncoder(models), self.corpora, sounds, self.recipe.seed)
         self.say("meta-learning the head")
         encoder = TrunkEncoder(models)
         head = meta_train(encoder, self.corpora, models / "adapt.onnx", self.recipe.seed)

@@ -53,15 +53,16 @@ def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Mat
     between = [clip for word in sorted(by_word.keys() - set(taught)) for clip in by_word[word][:OF_A_WORD]]
 
     chosen = _strangers(encoder, corpora, [by_word[word] for word in taught], rooms, draw)
-    world = World(adapter, encoder.id, *space, cohort=np.zeros((0, encoder.dimension), np.float32))
-    world = replace(world, cohort=world.place(np.stack([vector for *_, vector in chosen])))
+    world = World(adapter, encoder.id, *space, cohort=np.zeros((0, encoder.pooled), np.float32))
+    cohort, courses = np.hsplit(world.place(np.stack([vector for *_, vector in chosen])), [encoder.pooled])
+    world = replace(world, cohort=cohort, courses=courses)
     source, which = (np.array(column) for column in list(zip(*chosen, strict=True))[:2])
 
     running = _running(encoder, world, source, corpora.held_speech, between, rooms, draw)
     world = running.some(draw.permutation(len(running.lengths))[:IMPOSTORS], world)
     said = [_said(encoder, _some_people(by_word[word], draw), rooms) for word in taught]
     # what somebody has taught is said by no stranger
-    apart = [replace(world, cohort=world.cohort[which != i]) for i in range(len(taught))]
+    apart = [world.among(which != i) for i in range(len(taught))]
     commands = [one for own, clips in zip(apart, said, strict=True) for one in _commands(encoder, own, clips, draw)]
     per_hour, clumped = chances_per_hour(world, running, commands)
     world = replace(world, impostors_per_hour=per_hour, clumped=clumped)
@@ -116,7 +117,7 @@ def _running(
         placed = world.place(heard.vectors.astype(np.float32))
         vectors.append(coarse(placed))
         strangers = source != i if (source != i).any() else source == i
-        near.append(replace(world, cohort=world.cohort[strangers]).strangers(placed))
+        near.append(world.among(strangers).strangers(placed))
         places.append(heard.lengths)
         ends.append(now + heard.ends)
         now += len(samples) / SAMPLE_RATE
@@ -213,7 +214,7 @@ def _genuine(
 
 @dataclass(frozen=True)
 class _Query:
-    """Windows of an utterance in the world's space: vectors (n, dimension), near (n, 2), lengths (n,)."""
+    """Windows of an utterance as ``World.place`` gives them: vectors (n, dimension), near (n, 2 or 4), lengths (n,)."""
 
     vectors: Matrix
     near: Matrix

@@ -242,7 +242,8 @@ def test_promise_is_about_the_head_that_strangers_score_highest_with() -> None:
 
 
 def test_bundled_world_gives_promises(mind: Mind) -> None:
-    heads, _ = learned(mind.world, [vector[None] for vector in mind.world.cohort[:3]], [None] * 3)
+    vectors = np.concatenate([mind.world.cohort, mind.world.courses], axis=1)
+    heads, _ = learned(mind.world, [vector[None] for vector in vectors[:3]], [None] * 3)
     own, fits = np.full(3, 1.4, np.float32), np.arange(int(mind.world.lengths.max()) + 1) < 3
     rates = [promise(mind.world, heads, own, 3, fits, share, 0.3) for share in (10, 0.25, 0.01)]
     assert rates[0].threshold < rates[2].threshold + 1e-9

@@ -19,7 +19,7 @@ from speakerd.house import Mind
 from speakerd.learning.enlarge import VARIANTS, enlarge
 from speakerd.learning.household import MOST_EXAMPLES, EnrolmentError, Household
 from speakerd.learning.takes import Take, judge_recording
-from speakerd.recognition.encoder import BUNDLED
+from speakerd.recognition.encoder import BUNDLED, TrunkEncoder
 from speakerd.recognition.head import Adapter, Matrix, scores
 from speakerd.recognition.scoring import Matcher, learned
 from speakerd.store.knowledge import BadNameError, Command
@@ -482,12 +482,15 @@ def test_two_who_have_the_state_open_do_not_undo_each_other_s_teaching(open_stat
 def other_mind(mind: Mind, tmp_path: Path) -> Mind:
     """The bundled models under another id, as a model update brings one."""
     folder = Path(shutil.copytree(BUNDLED, tmp_path / "models"))
-    for name in ("encoder.onnx", "pool.onnx", "adapt.onnx"):
-        path = folder / name
-        path.write_bytes(path.read_bytes().replace(mind.encoder.id.encode(), b"0123456789abcdef"))
+    with np.load(folder / "sounds.npz") as file:
+        sounds = dict(file)
+    np.savez(folder / "sounds.npz", **sounds | {"mean": sounds["mean"] * np.float32(1.0001)})
+    id = TrunkEncoder(folder).id
+    adapt = folder / "adapt.onnx"
+    adapt.write_bytes(adapt.read_bytes().replace(mind.encoder.id.encode(), id.encode()))
     with np.load(folder / "world.npz") as file:
         world = dict(file)
-    np.savez(folder / "world.npz", **world | {"encoder": np.array("0123456789abcdef")})
+    np.savez(folder / "world.npz", **world | {"encoder": np.array(id)})
     return Mind.load(Config(recognition=Recognition(models=str(folder))))
 
 
@@ -605,7 +608,7 @@ def test_state_of_before_heads_is_learned_again_from_sound_where_there_is_some(
     assert open_state().knowledge.version == version, "once is enough"
     assert now.undo() == f"undone: {NIGHT}: learned 3 examples"
     assert set(names(now)) == {LAMP, MUSIC}
-    assert {command.heads.weights.shape[1] for command in now.knowledge.commands} == {mind.encoder.dimension}
+    assert {command.heads.weights.shape[1] for command in now.knowledge.commands} == {mind.encoder.pooled}
 
 
 def test_budget_changed_while_nothing_ran_is_kept_from_the_start(open_state: Open) -> None:

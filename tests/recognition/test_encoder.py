@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from speakerd.audio.files import from_flac, read_audio, to_flac
@@ -16,6 +17,7 @@ from speakerd.demo.truth import lessons
 from speakerd.events import Samples, Utterance
 from speakerd.house import Mind
 from speakerd.recognition.encoder import BUNDLED, FRAME, ModelError, TrunkEncoder
+from speakerd.recognition.world import World
 from tests.recordings import room, said, speech
 
 BUNDLED_CLIPS = [path for paths in lessons().values() for path in paths]
@@ -71,7 +73,7 @@ def test_runs_of_different_length_are_pooled_together_as_alone(mind: Mind) -> No
     frames = mind.encoder.stream().push(speech(4))
     runs = [slice(3, 6), slice(10, 40), slice(0, 20)]
     together = mind.encoder.pool(frames, runs)
-    assert together.shape == (3, mind.encoder.dimension)
+    assert together.shape == (3, mind.encoder.pooled)
     for run, embedding in zip(runs, together, strict=True):
         alone = frames[run]
         assert np.abs(mind.encoder.pool(alone, [slice(0, len(alone))])[0] - embedding).max() < 1e-4
@@ -191,6 +193,32 @@ def test_model_of_another_format_is_refused(models: Path) -> None:
     assert "pool.onnx is of format unknown" in fault(models)
 
 
-def test_encoder_and_pool_that_were_not_made_together_are_refused(models: Path, mind: Mind) -> None:
-    rewrite(models / "pool.onnx", mind.encoder.id.encode(), b"0123456789abcdef")
+def test_encoder_and_pool_that_were_not_made_together_are_refused(models: Path) -> None:
+    (named,) = [p.value for p in onnx.load(models / "pool.onnx").metadata_props if p.key == "id"]
+    rewrite(models / "pool.onnx", named.encode(), b"0123456789abcdef")
     assert "were not made together" in fault(models)
+
+
+def test_damaged_sounds_are_named(models: Path) -> None:
+    (models / "sounds.npz").write_bytes(b"these are no sounds")
+    assert "sounds.npz is damaged" in fault(models)
+
+
+def test_without_sounds_it_is_another_encoder_and_its_world_is_refused(models: Path, mind: Mind) -> None:
+    (models / "sounds.npz").unlink()
+    encoder = TrunkEncoder(models)
+    assert (encoder.dimension, encoder.pooled) == (mind.encoder.pooled, mind.encoder.pooled)
+    with pytest.raises(ModelError, match=r"made for another encoder"):
+        World.load(models / "world.npz", models / "adapt.onnx", encoder.id)
+
+
+def test_an_embedding_has_its_course_in_any_company(mind: Mind) -> None:
+    frames = mind.encoder.stream().push(speech(4))
+    runs = [slice(3, 6), slice(10, 40), slice(0, 20)]
+    together = mind.encoder.embeddings(mind.encoder.pool(frames, runs), frames, runs)
+    assert together.shape == (3, mind.encoder.dimension)
+    for run, embedding in zip(runs, together, strict=True):
+        alone, whole = frames[run], [slice(0, run.stop - run.start)]
+        assert (
+            np.abs(mind.encoder.embeddings(mind.encoder.pool(alone, whole), alone, whole)[0] - embedding).max() < 1e-4
+        )

@@ -30,11 +30,11 @@ def said(mind: Mind) -> Matrix:
             found = find_utterance(clip(name, take))
             assert found is not None
             vectors.append(mind.encoder.embed(found))
-    return mind.world.place(np.stack(vectors)).reshape(len(CLIPS), 3, -1)
+    return mind.world.point(np.stack(vectors)).reshape(len(CLIPS), 3, -1)
 
 
 def nothing(mind: Mind) -> Matrix:
-    return np.zeros((0, mind.encoder.dimension), np.float32)
+    return np.zeros((0, mind.encoder.pooled), np.float32)
 
 
 def test_commands_are_told_apart_and_strangers_kept_out(mind: Mind, adapter: Adapter, said: Matrix) -> None:
@@ -44,7 +44,7 @@ def test_commands_are_told_apart_and_strangers_kept_out(mind: Mind, adapter: Ada
         taught = np.delete(said, asked, axis=1).reshape(2 * commands, -1)
         member = np.repeat(np.eye(commands, dtype=np.float32), 2, axis=0)
         heads = adapter.adapt(taught, member, world.cohort, nothing(mind))
-        assert heads.weights.shape == (commands, mind.encoder.dimension)
+        assert heads.weights.shape == (commands, mind.encoder.pooled)
         assert heads.bias.shape == (commands,)
         found = scores(heads, said[:, asked], adapter.strangers(said[:, asked], world.cohort))
         strange = fine(world.impostors)

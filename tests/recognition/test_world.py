@@ -89,9 +89,8 @@ def test_file_of_something_else_is_named(path: Path) -> None:
 
 
 def test_a_world_of_before_is_refused(path: Path) -> None:
-    """Its impostors were numbers of another size."""
-    arrays = dict(np.load(path))
-    np.savez(path, **arrays | {"impostors": arrays["impostors"].astype(np.float16)})
+    """Nothing was known of courses."""
+    np.savez(path, **{name: values for name, values in np.load(path).items() if "courses" not in name})
     with pytest.raises(ModelError, match="made by an earlier speakerd"):
         load(path)
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.events import Samples, Utterance
 from speakerd.learning.enlarge import enlarge
+from speakerd.recognition.course import parted
 from speakerd.recognition.encoder import Encoder, ModelError
 from speakerd.recognition.head import Matrix
 from speakerd.training.augment import Augment
@@ -37,11 +38,11 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Cache:
-    """``vectors`` (n, dimension) are the encoder's own unit embeddings; of each: its class ``word`` (-1 for talk and
-    rooms), who says it (numbers, unlike for different corpora), which ``clip`` it was made of, whether it was heard as
-    recorded (``quiet``), and its kind. ``enlarged`` (m, variants, dimension) is what the device would make of an
-    example (learning/enlarge.py), ``variants`` (n,) where in it the embedding's own are, or -1. ``encoder`` is the id
-    of the encoder."""
+    """``vectors`` (n, dimension) are the encoder's own unit embeddings, without courses; of each: its class ``word``
+    (-1 for talk and rooms), who says it (numbers, unlike for different corpora), which ``clip`` it was made of, whether
+    it was heard as recorded (``quiet``), and its kind. ``enlarged`` (m, variants, dimension) is what the device would
+    make of an example (learning/enlarge.py), ``variants`` (n,) where in it the embedding's own are, or -1. ``encoder``
+    is the id of the encoder."""
 
     encoder: str
     vectors: Matrix
@@ -100,8 +101,9 @@ def hear(encoder: Encoder, corpora: Corpora, seed: int = 0) -> Cache:
     columns = [np.array(column) for column in rest]
     word_, speaker_, clip_, quiet_, kind_, variants = columns
     return Cache(
-        encoder.id, np.stack(vectors), word_, speaker_, clip_, quiet_.astype(bool), kind_, np.stack(enlarged), variants
-    )
+        encoder.id, parted(np.stack(vectors), encoder.pooled)[0], word_, speaker_, clip_, quiet_.astype(bool), kind_,
+        parted(np.stack(enlarged), encoder.pooled)[0], variants,
+    )  # fmt: skip
 
 
 def _chosen(corpora: Corpora, draw: np.random.Generator) -> Iterator[tuple[Clip, int]]:

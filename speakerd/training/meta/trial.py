@@ -20,6 +20,7 @@ from speakerd.evaluation.episodes import Episode, Task
 from speakerd.evaluation.metrics import Interval, accuracy_at, interval, rejects_saved
 from speakerd.evaluation.sounds import NOTHING, hear, speech_in, words_in
 from speakerd.evaluation.space import Vectors
+from speakerd.recognition.course import parted
 from speakerd.recognition.encoder import Encoder, TrunkEncoder
 from speakerd.recognition.head import Adapter, Matrix
 from speakerd.recognition.world import World, coarse, unit, whitening_of
@@ -75,7 +76,8 @@ class Trial:
         self._mean, self._matrix = first_space(cache)
         episodes = Episodes(cache, self._mean, self._matrix, seed)
         rows = episodes.cohort(COHORT)
-        self._vectors = torch.from_numpy(unit(np.asarray((heard.vectors - self._mean) @ self._matrix, np.float32)))
+        pooled, _ = parted(heard.vectors, encoder.pooled)
+        self._vectors = torch.from_numpy(unit(np.asarray((pooled - self._mean) @ self._matrix, np.float32)))
         self._others = episodes.vectors[rows]
         strange = cache.vectors[rows]
         self._spaces = {
@@ -145,7 +147,7 @@ class Trial:
 def _world(adapter: Adapter, encoder: str, strange: Matrix, mean: Matrix, matrix: Matrix) -> World:
     nobody = np.zeros((0, strange.shape[1]), np.float32)
     white = World(adapter, encoder, mean, matrix, nobody).place(strange)
-    return World(adapter, encoder, mean, matrix, white, coarse(white))
+    return World(adapter, encoder, mean, matrix, white, impostors=coarse(white))
 
 
 def compare(

@@ -1,0 +1,88 @@
+"""The course of an utterance: its sounds in their order, in few numbers, beside the pooled embedding.
+
+What is pooled says which sounds there are, and only a little of when. The course is what the trunk hears at STEPS
+moments from beginning to end, each seen in the SOUNDS directions that tell sounds apart and not voices
+(training/sounds.py). Two courses are compared step by step, each with the most similar of those near the same place in
+the other, since nobody says a word twice at the same pace: dynamic time warping (Sakoe and Chiba 1978) within a band,
+without its path, which serves as well here and is a matrix product.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+STEPS, SOUNDS = 12, 32
+WIDTH = STEPS * SOUNDS
+BAND = 3  # steps, by which the same sound may be early or late
+PAIRS = 20_000  # that are compared at a time, in 2 MB
+
+Array = NDArray[np.float32]
+
+
+def courses(sounds: Array, runs: Sequence[slice]) -> Array:
+    """The courses (runs, WIDTH) of runs of frames (frames, SOUNDS), every step of unit length."""
+    return unit_steps(steps_of(sounds, runs)).reshape(len(runs), WIDTH)
+
+
+def steps_of(frames: Array, runs: Sequence[slice]) -> Array:
+    """What is heard at STEPS moments of runs of frames (frames, width), between two frames something of both: (runs,
+    STEPS, width)."""
+    first = np.array([run.start for run in runs])[:, None]
+    last = np.array([run.stop for run in runs])[:, None] - 1
+    at = first + (last - first) * np.linspace(0, 1, STEPS, dtype=np.float32)
+    before = np.floor(at).astype(np.intp)
+    share = (at - before).astype(np.float32)[..., None]
+    return np.asarray(frames[before] * (1 - share) + frames[np.minimum(before + 1, last)] * share, np.float32)
+
+
+def joined(pooled: Array, course: Array) -> Array:
+    """Unit embeddings (n, dimension + WIDTH), half of them what is pooled (n, dimension; unit) and half the course."""
+    return np.concatenate([pooled * np.float32(0.5**0.5), course * np.float32((0.5 / STEPS) ** 0.5)], axis=1)
+
+
+def parted(embeddings: Array, dimension: int) -> tuple[Array, Array]:
+    """What was joined: (..., dimension) and (..., WIDTH); the latter is empty where an encoder gives no courses."""
+    if embeddings.shape[-1] == dimension:
+        return embeddings, embeddings[..., :0]
+    pooled, course = embeddings[..., :dimension], embeddings[..., dimension:]
+    return pooled * np.float32(2**0.5), course * np.float32((2 * STEPS) ** 0.5)
+
+
+def arranged(many: Array) -> Array:
+    """Courses (n, WIDTH) as :func:`alike` takes them, (STEPS, SOUNDS, n): worth keeping where they stay the same."""
+    return np.ascontiguousarray(many.reshape(len(many), STEPS, SOUNDS).transpose(1, 2, 0))
+
+
+def alike(few: Array, many: Array) -> Array:
+    """How alike courses are, -1 to 1: (n, m) of ``few`` (n, WIDTH) and ``many``, m of them, :func:`arranged`."""
+    others = many.shape[2]
+    at_once = max(1, PAIRS // max(1, others))
+    parts = [_alike(few[at : at + at_once], many) for at in range(0, len(few), at_once)]
+    return np.concatenate([np.zeros((0, others), np.float32), *parts])
+
+
+def _alike(few: Array, many: Array) -> Array:
+    steps = few.reshape(len(few), STEPS, SOUNDS).transpose(1, 0, 2)
+    best, best_of = np.full((2, STEPS, len(few), many.shape[2]), -1, np.float32)  # of each step of the ones, the others
+    for late in range(-BAND, BAND + 1):
+        first, last = max(0, -late), min(STEPS, STEPS - late)
+        cosines = steps[first:last] @ many[first + late : last + late]
+        np.maximum(best[first:last], cosines, out=best[first:last])
+        np.maximum(best_of[first + late : last + late], cosines, out=best_of[first + late : last + late])
+    return np.asarray((best.sum(axis=0) + best_of.sum(axis=0)) / np.float32(2 * STEPS), np.float32)
+
+
+def middles(several: Array) -> Array:
+    """Of each course (n, WIDTH) the mean of all, laid along it: what they have in common, at its pace."""
+    steps = several.reshape(len(several), STEPS, SOUNDS)
+    away = np.abs(np.arange(STEPS)[:, None] - np.arange(STEPS)) > BAND
+    total = np.zeros_like(steps)
+    for other in steps:
+        best = (steps @ other.T - 3 * away).argmax(axis=2)  # (n, STEPS)
+        total += other[best]
+    return unit_steps(total).reshape(several.shape)
+
+
+def unit_steps(steps: Array) -> Array:
+    return np.asarray(steps / np.maximum(np.linalg.norm(steps, axis=-1, keepdims=True), 1e-9), np.float32)
