@@ -47,7 +47,7 @@ class Genuine:
 class World:
     """See the module. ``mean`` (dimension,), ``matrix`` (dimension, dimension), ``cohort`` and ``impostors``
     (embeddings, dimension) in the space, unit, the latter ``coarse``; ``courses`` (cohort, WIDTH) and
-    ``impostor_courses`` (impostors, WIDTH; coarse) of them, empty where the encoder gives none; ``near_impostors``
+    ``impostor_courses`` (impostors, WIDTH) of them, coarse, empty where the encoder gives none; ``near_impostors``
     (impostors, 2 or 4): their ``strangers``, for other recordings than their own; ``lengths`` (impostors,): the place
     of each among the lengths of windows (lengths.py); ``genuine[k - 1]`` is for k examples; ``impostors_per_hour``: how
     many impostors of the lengths that fit a command count like an hour of talk; ``clumped``: the power of it that more
@@ -59,7 +59,7 @@ class World:
     mean: Matrix
     matrix: Matrix
     cohort: Matrix
-    courses: Matrix = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    courses: Coarse = field(default_factory=lambda: np.zeros((0, 0), np.int8))
     impostors: Coarse = field(default_factory=lambda: np.zeros((0, 0), np.int8))
     impostor_courses: Coarse = field(default_factory=lambda: np.zeros((0, 0), np.int8))
     near_impostors: Matrix = field(default_factory=lambda: np.zeros((0, 2), np.float32))
@@ -87,7 +87,7 @@ class World:
                     file["mean"].astype(np.float32),
                     file["matrix"].astype(np.float32),
                     file["cohort"].astype(np.float32),
-                    fine(file["courses"]),
+                    file["courses"],
                     file["impostors"],
                     file["impostor_courses"],
                     file["near_impostors"],
@@ -111,7 +111,7 @@ class World:
             mean=self.mean,
             matrix=self.matrix,
             cohort=self.cohort.astype(np.float16),
-            courses=coarse(self.courses),
+            courses=self.courses,
             impostors=self.impostors,
             impostor_courses=self.impostor_courses,
             near_impostors=self.near_impostors,
@@ -191,7 +191,7 @@ class World:
 
     @cached_property
     def _arranged(self) -> Matrix:
-        return arranged(self.courses)
+        return arranged(fine(self.courses))
 
 
 def coarse(vectors: Matrix) -> Coarse:

@@ -55,7 +55,7 @@ def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Mat
     chosen = _strangers(encoder, corpora, [by_word[word] for word in taught], rooms, draw)
     world = World(adapter, encoder.id, *space, cohort=np.zeros((0, encoder.pooled), np.float32))
     cohort, courses = np.hsplit(world.place(np.stack([vector for *_, vector in chosen])), [encoder.pooled])
-    world = replace(world, cohort=cohort, courses=courses)
+    world = replace(world, cohort=cohort, courses=coarse(courses))
     source, which = (np.array(column) for column in list(zip(*chosen, strict=True))[:2])
 
     running = _running(encoder, world, source, corpora.held_speech, between, rooms, draw)

@@ -130,7 +130,7 @@ def test_ridge_is_where_the_loss_is_least(small: World, support: Vectors, monkey
     axes = np.concatenate([np.eye(DIMENSION), np.zeros((1, DIMENSION))]).astype(np.float32)
     nothing = np.zeros(len(axes), np.float32)
     strange = np.stack([nothing, nothing], axis=1)
-    along = Vectors(axes, axes, axes, axes, strange, strange, strange, axes[:, None], nothing > 0, nothing)
+    along = Vectors(axes, axes, axes, axes, axes, strange, strange, strange, axes[:, None], nothing > 0, nothing)
     found = controls.ridge(small, support, OWNERS)(along).astype(float)  # the weights themselves, and the bias
     bias, weights = found[-1, 0], found[:-1, 0] - found[-1, 0]
 

@@ -7,6 +7,7 @@ from speakerd.house import Mind
 from speakerd.learning.calibration import NOISIEST, Impostors, Likeness, expected_scores, own_scores, promise
 from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.scoring import learned
+from speakerd.recognition.world import fine
 from speakerd.store.knowledge import NOTHING, Heads, Overheard
 from tests.recognition.worlds import GENUINE, around, vectors, world
 
@@ -242,7 +243,7 @@ def test_promise_is_about_the_head_that_strangers_score_highest_with() -> None:
 
 
 def test_bundled_world_gives_promises(mind: Mind) -> None:
-    vectors = np.concatenate([mind.world.cohort, mind.world.courses], axis=1)
+    vectors = np.concatenate([mind.world.cohort, fine(mind.world.courses)], axis=1)
     heads, _ = learned(mind.world, [vector[None] for vector in vectors[:3]], [None] * 3)
     own, fits = np.full(3, 1.4, np.float32), np.arange(int(mind.world.lengths.max()) + 1) < 3
     rates = [promise(mind.world, heads, own, 3, fits, share, 0.3) for share in (10, 0.25, 0.01)]
