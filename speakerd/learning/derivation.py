@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from math import isclose
 
 import numpy as np
+from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.config import Listening
@@ -183,13 +184,15 @@ class Derivation:
     def _neighbours(self, commands: Sequence[Command], alone: Sequence[_Learned]) -> list[list[int]]:
         """For each command the places of those that sound like it: of either, utterances are expected to score little
         more than they score as the other."""
-        many = len(commands)
-        leads = np.full((many, many), np.inf)
-        for j, other in enumerate(alone):
-            for i, one in enumerate(alone):
-                if i != j:
-                    as_other = scores(other.heads, one.vectors, one.strangers).max(axis=1)
-                    leads[i, j] = one.expected - float(as_other.mean())
+        if not alone:
+            return []
+        heads, vectors = Heads.joined([one.heads for one in alone]), [one.vectors for one in alone]
+        found = scores(heads, np.concatenate(vectors), np.concatenate([one.strangers for one in alone]))
+        found = np.maximum.reduceat(found, _firsts([len(one.heads.bias) for one in alone]), axis=1)
+        counts = [len(rows) for rows in vectors]
+        as_other = np.add.reduceat(found, _firsts(counts), axis=0) / np.array(counts)[:, None]
+        leads = np.array([one.expected for one in alone])[:, None] - as_other
+        np.fill_diagonal(leads, np.inf)
         deviations = np.array([self._deviation(command) for command in commands])
         close = np.minimum(leads, leads.T) < CLOSE * np.maximum.outer(deviations, deviations)
         return [[int(i) for i in np.flatnonzero(row)] for row in close]
@@ -202,3 +205,8 @@ class Derivation:
         """Examples and their variants in the world's space, (1 + variants, dimension) each, and who said them."""
         known = [example for example in self.examples(members, new) if example.embeddings is not None]
         return [self._world.place(e.embeddings) for e in known if e.embeddings is not None], [e.speaker for e in known]
+
+
+def _firsts(counts: Sequence[int]) -> NDArray[np.intp]:
+    """Where each of several runs begins that are so long and follow one another."""
+    return np.cumsum([0, *counts[:-1]])

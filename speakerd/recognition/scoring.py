@@ -59,15 +59,15 @@ def _lowered(world: World, heads: Heads, examples: Matrix, wrong: Matrix, most: 
     What lies within the span of the examples stays as it is, and so do courses."""
     dimension = heads.weights.shape[1]
     span, _ = np.linalg.qr(examples[:, :dimension].T)
-    weights = heads.weights.copy()
-    for one, near in [*zip(wrong, world.strangers(wrong), strict=True)] * ROUNDS:
-        point = one[:dimension]
+    weights, points, near = heads.weights.copy(), wrong[:, :dimension], world.strangers(wrong)
+    by_course = scores(heads, wrong, near) - scores(heads, points, near)
+    for point, near_it, more in [*zip(points, near, by_course, strict=True)] * ROUNDS:
         apart = point - span @ (span.T @ point)
         room = float(apart @ point)
         if room < INSEPARABLE:
             continue
-        reached = scores(replace(heads, weights=weights), one[None], near[None])[0]
-        worth = 1 + near[1] / np.linalg.norm(weights, axis=1)
+        reached = scores(Heads(weights, heads.bias), point[None], near_it[None])[0] + more
+        worth = 1 + near_it[1] / np.linalg.norm(weights, axis=1)
         step = np.maximum(0, reached - most) / (room * worth)
         weights = weights - step[:, None] * apart
     return replace(heads, weights=np.asarray(weights, np.float32))
