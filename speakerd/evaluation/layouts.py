@@ -6,6 +6,7 @@ all of these. A stream depends on the seed and its number alone.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,14 @@ SPEECH, COMMAND, IN_SPEECH, WORD = range(4)
 SHARES = (0.45, 0.22, 0.22, 0.11)  # of what comes next: talk, a command, a command within talk, another word
 
 
+@lru_cache(maxsize=32)
+def _sound(path: Path) -> Samples:
+    """A recording; the same few lie in many places, and to decode one takes longer than to listen to it."""
+    samples = read_recording(path)
+    samples.setflags(write=False)
+    return samples
+
+
 def household(task: Task, around: Surroundings, hours: float, seed: int) -> Iterator[Stream]:
     """Somebody talks or a television runs, most of the time; commands are said between pauses or into the talk; other
     words are said, too. Near and far, in rooms, with noise 0 to 20 dB below the commands that changes every minute.
@@ -93,10 +102,10 @@ def household(task: Task, around: Surroundings, hours: float, seed: int) -> Iter
             if kind in (COMMAND, IN_SPEECH):
                 asked = int(draw.integers(len(episode.queries)))
                 name = episode.names[episode.truth[asked]]
-                _command(scene, read_recording(task.sounds.pieces[episode.queries[asked]].path), name, kind, around)
+                _command(scene, _sound(task.sounds.pieces[episode.queries[asked]].path), name, kind, around)
             elif kind == WORD and len(words):
                 row = int(draw.choice(words))
-                scene.lay(read_recording(task.sounds.pieces[row].path), draw.uniform(-34, -22))
+                scene.lay(_sound(task.sounds.pieces[row].path), draw.uniform(-34, -22))
             else:
                 scene.lay(_talk(around, draw), draw.uniform(-38, -20))
             scene.pause(draw.uniform(0.6, 2.5))
@@ -164,7 +173,7 @@ class _Scene:
         samples = self._samples + self.draw.standard_normal(len(self._samples)).astype(np.float32) * 10 ** (-78 / 20)
         for at in range(0, len(samples), 60 * SAMPLE_RATE):
             piece = samples[at : at + 60 * SAMPLE_RATE]
-            sound = read_recording(noise[int(self.draw.integers(len(noise)))])
+            sound = _sound(noise[int(self.draw.integers(len(noise)))])
             wrapped = np.take(sound, np.arange(len(piece)) + int(self.draw.integers(len(sound))), mode="wrap")
             level = -31 - self.draw.uniform(0, 20)  # whole words are 3 dB below their loudest part
             piece += wrapped * (10 ** (level / 20) / max(float(np.sqrt(np.mean(np.square(sound)))), 1e-5))
@@ -173,7 +182,7 @@ class _Scene:
 
 def _talk(around: Surroundings, draw: Generator) -> Samples:
     """A piece of running speech, of 4 to 16 s where there is as much."""
-    samples = read_recording(around.speech[int(draw.integers(len(around.speech)))])
+    samples = _sound(around.speech[int(draw.integers(len(around.speech)))])
     return samples[: round(draw.uniform(4, 16) * SAMPLE_RATE)]
 
 
@@ -233,20 +242,20 @@ def _benchmark(
     for row in (*rows, None):
         filled = 0
         while filled < gap:
-            part = read_recording(around.speech[int(draw.integers(len(around.speech)))])[: gap - filled]
+            part = _sound(around.speech[int(draw.integers(len(around.speech)))])[: gap - filled]
             spoken = draw.random() < SPEAKS
             parts.append(part if spoken else np.zeros_like(part))
             filled += len(part)
             talk += len(part) if spoken else 0
         at += filled
         if row is not None:
-            parts.append(read_recording(sounds.pieces[row].path))
+            parts.append(_sound(sounds.pieces[row].path))
             said.append(Said(at / SAMPLE_RATE, (at + len(parts[-1])) / SAMPLE_RATE, word))
             at += len(parts[-1])
             talk += len(parts[-1])
     noise: list[Samples] = []
     while sum(map(len, noise)) < at:
-        sound = read_recording(around.noise[int(draw.integers(len(around.noise)))])
+        sound = _sound(around.noise[int(draw.integers(len(around.noise)))])
         noise.append(sound / max(1e-5, float(np.abs(sound).max())))
     samples, begin = np.concatenate(noise)[:at], 0
     for part in parts:

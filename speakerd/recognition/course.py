@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 STEPS, SOUNDS = 12, 32
 WIDTH = STEPS * SOUNDS
 BAND = 3  # steps, by which the same sound may be early or late
-PAIRS = 20_000  # that are compared at a time, in 2 MB
+PAIRS = 8_000  # that are compared at a time, in under a megabyte
 
 Array = NDArray[np.float32]
 

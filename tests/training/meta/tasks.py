@@ -7,7 +7,7 @@ from torch import Tensor
 from speakerd.recognition.encoder import BUNDLED, TrunkEncoder
 from speakerd.training.meta.inner import Params, Task, strangers
 
-DIMENSION = TrunkEncoder(BUNDLED).dimension
+DIMENSION = TrunkEncoder(BUNDLED).pooled
 
 
 def vectors(many: int, dimension: int = DIMENSION, seed: int = 0) -> Tensor:
