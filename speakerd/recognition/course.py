@@ -76,12 +76,16 @@ def _alike(few: Array, many: Array) -> Array:
 def middles(several: Array) -> Array:
     """Of each course (n, WIDTH) the mean of all, laid along it: what they have in common, at its pace."""
     steps = several.reshape(len(several), STEPS, SOUNDS)
-    away = np.abs(np.arange(STEPS)[:, None] - np.arange(STEPS)) > BAND
     total = np.zeros_like(steps)
     for other in steps:
-        best = (steps @ other.T - 3 * away).argmax(axis=2)  # (n, STEPS)
-        total += other[best]
+        total += other[places(steps, other)]
     return unit_steps(total).reshape(several.shape)
+
+
+def places(steps: Array, other: Array) -> NDArray[np.intp]:
+    """For each of ``steps`` (..., STEPS, width) which of the ``other`` (STEPS, width) nearby is most similar."""
+    away = np.abs(np.arange(STEPS)[:, None] - np.arange(STEPS)) > BAND
+    return np.asarray((steps @ other.T - 3 * away).argmax(axis=-1))
 
 
 def unit_steps(steps: Array) -> Array:

@@ -20,7 +20,7 @@ from speakerd.store.knowledge import Heads
 FORMAT = "2"
 NEAREST = 100  # strangers that a score is taken relative to
 AT_ONCE = 256  # vectors that are compared with others together: a world with itself would take 16 MB for a moment
-ORDER = 0.12  # how much the course counts: chosen among 0.03 to 0.15
+BY_COURSE = np.float32(0.06)  # how much the course counts, for utterance and command each: chosen among 0.015 to 0.075
 HARDEST = 128  # strangers nearest to a command, that its loss hears of; with fewer, they are filled up with nothing
 
 Matrix = NDArray[np.float32]
@@ -77,7 +77,7 @@ class Adapter:
     def strangers(self, vectors: Matrix, others: Matrix) -> Matrix:
         """What scores of points (n, dimension) are taken relative to (n, 2): the mean cosine of the nearest of the
         others (m, dimension), and what one above it is worth."""
-        return self._relative(vectors @ others.T)
+        return nearest(vectors @ others.T, self._lean)
 
     def _among_world(self, world: Matrix) -> Matrix:
         if self._world is None or self._world[0] is not world:
@@ -91,24 +91,18 @@ class Adapter:
             cosines = others[at : at + AT_ONCE] @ others.T
             rows = np.arange(len(cosines))
             cosines[rows, at + rows] -= 3
-            found.append(self._relative(cosines))
+            found.append(nearest(cosines, self._lean))
         return np.concatenate(found)
 
-    def _relative(self, cosines: Matrix) -> Matrix:
-        nearest = min(NEAREST, cosines.shape[1])
-        cosines.partition(-nearest, axis=1)
-        top = cosines[:, -nearest:]
-        deviation = np.sqrt(top.var(axis=1) + np.float32(1e-6))
-        return np.stack([top.mean(axis=1), self._lean / deviation], axis=1)
 
-
-def nearest(likeness: Matrix) -> Matrix:
-    """Of how alike courses are to those of strangers (n, strangers): the mean of the nearest, and what one above it is
-    worth, (n, 2)."""
+def nearest(likeness: Matrix, worth: np.float32 = BY_COURSE) -> Matrix:
+    """Of how alike something is to each of the strangers, (n, strangers), which is put in another order: the mean of
+    the nearest and what one above it is worth, ``worth`` over their deviation, (n, 2)."""
     count = min(NEAREST, likeness.shape[1])
-    top = np.partition(likeness, -count, axis=1)[:, -count:]
+    likeness.partition(-count, axis=1)
+    top = likeness[:, -count:]
     deviation = np.sqrt(top.var(axis=1) + np.float32(1e-6))
-    return np.stack([top.mean(axis=1), np.float32(ORDER / 2) / deviation], axis=1)
+    return np.stack([top.mean(axis=1), worth / deviation], axis=1)
 
 
 def scores(heads: Heads, vectors: Matrix, strangers: Matrix) -> Matrix:

@@ -160,11 +160,11 @@ class World:
         rows = fits[self.lengths]
         if rows.sum() < FEW:
             rows = np.ones_like(rows)
-        near = self.near_impostors[rows]
-        found = scores(heads, fine(self.impostors[rows]), near)
+        near, points = self.near_impostors[rows], self.impostors[rows]
+        found = scores(heads, fine(points), near)
         if self.courses.size:
             first = np.argpartition(found.max(axis=1), -min(LOOKED_AT, len(found)))[-LOOKED_AT:]
-            vectors = np.concatenate([self.impostors[rows][first], self.impostor_courses[rows][first]], axis=1)
+            vectors = np.concatenate([points[first], self.impostor_courses[rows][first]], axis=1)
             found[first] = scores(heads, fine(vectors), near[first])
         return found
 

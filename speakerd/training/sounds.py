@@ -14,7 +14,7 @@ import numpy as np
 
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.audio.segmenter import LONGEST, SHORTEST, frames_of, utterances
-from speakerd.recognition.course import BAND, SOUNDS, STEPS, steps_of, unit_steps
+from speakerd.recognition.course import SOUNDS, places, steps_of, unit_steps
 from speakerd.recognition.encoder import TrunkEncoder
 from speakerd.recognition.head import Matrix
 from speakerd.recognition.world import whitening_of
@@ -70,7 +70,6 @@ def _apart(
     """How the steps (STEPS, width) of one person's word differ from those of another's that sound most like them."""
     steps = [steps_of(frames, [slice(0, len(frames))])[0] for _, frames in said]
     seen = [unit_steps((one - mean) @ whitening) for one in steps]
-    away = np.abs(np.arange(STEPS)[:, None] - np.arange(STEPS)) > BAND
     for i, j in draw.integers(len(said), size=(PAIRS, 2)):
         if said[i][0] != said[j][0]:
-            yield steps[i] - steps[j][(seen[i] @ seen[j].T - 3 * away).argmax(axis=1)]
+            yield steps[i] - steps[j][places(seen[i], seen[j])]
