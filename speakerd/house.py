@@ -39,7 +39,7 @@ class Mind:
 
     def settled(self) -> "Mind":
         """Itself, with the memory given back that loading took, or teaching."""
-        self.world.adapter.rest()
+        self.world.rest()
         give_back()
         return self
 

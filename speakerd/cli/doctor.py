@@ -88,7 +88,7 @@ def _findings(session: Session) -> Iterator[Finding]:
 def _models(session: Session) -> Iterator[Finding]:
     try:
         mind = session.mind
-        yield Finding("models", True, f"{mind.encoder.name}, {len(mind.world.impostors)} impostors")
+        yield Finding("models", True, f"{mind.encoder.name}, {len(mind.world.lengths)} impostors")
     except SpeakerdError as error:
         yield Finding("models", False, str(error), "reinstall speakerd, or correct recognition.models")
 

@@ -46,8 +46,8 @@ class Vectors:
     @classmethod
     def impostors(cls, world: World) -> "Vectors":
         """The shipped impostors, by which thresholds are set."""
-        white = fine(world.impostors)
-        placed = np.concatenate([white, fine(world.impostor_courses)], axis=1) if world.courses.size else white
+        placed = fine(world.impostors.vectors)
+        white = np.ascontiguousarray(placed[:, : len(world.mean)])
         there, seconds = np.ones(len(white), bool), np.zeros(len(white))
         return cls._in(world, unwhitened(world, white), placed, world.near_impostors, placed[:, None], there, seconds)
 
@@ -85,7 +85,8 @@ def nearest(vectors: Matrix, cohort: Matrix) -> Matrix:
 def fully_white(world: World, raw: Matrix) -> Matrix:
     """Unit vectors (n, dimension) after whitening with the full covariance of the world's embeddings; the product's own
     whitening raises small variances."""
-    mean, whitening = whitening_of(unwhitened(world, np.concatenate([world.cohort, fine(world.impostors)])), floor=1e-3)
+    impostors = fine(world.impostors.vectors[:, : len(world.mean)])
+    mean, whitening = whitening_of(unwhitened(world, np.concatenate([world.cohort, impostors])), floor=1e-3)
     return unit(np.asarray((raw - mean) @ whitening, np.float32))
 
 

@@ -7,6 +7,7 @@ the mean and the matrix of that space, and how a command's own utterances score,
 """
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -43,16 +44,37 @@ class Genuine:
     residual: float
 
 
+class Resting:
+    """Vectors (n, width), coarse, that only teaching needs, and that lie in their file meanwhile."""
+
+    def __init__(self, read: Callable[[], Coarse]) -> None:
+        self._read = read
+        self._vectors: Coarse | None = read()
+
+    @classmethod
+    def of(cls, vectors: Coarse) -> "Resting":
+        return cls(lambda: vectors)
+
+    @property
+    def vectors(self) -> Coarse:
+        vectors = self._vectors
+        if vectors is None:
+            vectors = self._vectors = self._read()
+        return vectors
+
+    def rest(self) -> None:
+        self._vectors = None
+
+
 @dataclass(frozen=True)
 class World:
-    """See the module. ``mean`` (dimension,), ``matrix`` (dimension, dimension), ``cohort`` and ``impostors``
-    (embeddings, dimension) in the space, unit, the latter ``coarse``; ``courses`` (cohort, WIDTH) and
-    ``impostor_courses`` (impostors, WIDTH) of them, coarse, empty where the encoder gives none; ``near_impostors``
-    (impostors, 2 or 4): their ``strangers``, for other recordings than their own; ``lengths`` (impostors,): the place
-    of each among the lengths of windows (lengths.py); ``genuine[k - 1]`` is for k examples; ``impostors_per_hour``: how
-    many impostors of the lengths that fit a command count like an hour of talk; ``clumped``: the power of it that more
-    than one false accept an hour are, since then several are of one event. Without those scores can be had, but no
-    thresholds."""
+    """See the module. ``mean`` (dimension,), ``matrix`` (dimension, dimension), ``cohort`` (embeddings, dimension) in
+    the space, unit; ``courses`` (cohort, WIDTH) of them, coarse, empty where the encoder gives none; ``impostors``, as
+    :meth:`place` gives them; ``near_impostors`` (impostors, 2 or 4): their ``strangers``, for other recordings than
+    their own; ``lengths`` (impostors,): the place of each among the lengths of windows (lengths.py); ``genuine[k - 1]``
+    is for k examples; ``impostors_per_hour``: how many impostors of the lengths that fit a command count like an hour
+    of talk; ``clumped``: the power of it that more than one false accept an hour are, since then several are of one
+    event. Without those scores can be had, but no thresholds."""
 
     adapter: Adapter
     encoder: str
@@ -60,8 +82,7 @@ class World:
     matrix: Matrix
     cohort: Matrix
     courses: Coarse = field(default_factory=lambda: np.zeros((0, 0), np.int8))
-    impostors: Coarse = field(default_factory=lambda: np.zeros((0, 0), np.int8))
-    impostor_courses: Coarse = field(default_factory=lambda: np.zeros((0, 0), np.int8))
+    impostors: Resting = field(default_factory=lambda: Resting.of(np.zeros((0, 0), np.int8)))
     near_impostors: Matrix = field(default_factory=lambda: np.zeros((0, 2), np.float32))
     lengths: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     genuine: tuple[Genuine, ...] = ()
@@ -77,25 +98,24 @@ class World:
         """
         head = Adapter(adapter, encoder)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                if "impostors" in file and "courses" not in file:
-                    reason = "was made by an earlier speakerd: install the models that came with this one"
-                    raise ModelError(f"{path} {reason}")
-                found = cls(
-                    head,
-                    str(file["encoder"]),
-                    file["mean"].astype(np.float32),
-                    file["matrix"].astype(np.float32),
-                    file["cohort"].astype(np.float32),
-                    file["courses"],
-                    file["impostors"],
-                    file["impostor_courses"],
-                    file["near_impostors"],
-                    file["lengths"],
-                    tuple(Genuine(*map(float, row)) for row in file["genuine"]),
-                    float(file["impostors_per_hour"]),
-                    float(file["clumped"]),
-                )
+            file = np.load(path, allow_pickle=False)  # stays open, and the same where another is put in its place
+            if "impostors" in file and "courses" not in file:
+                reason = "was made by an earlier speakerd: install the models that came with this one"
+                raise ModelError(f"{path} {reason}")
+            found = cls(
+                head,
+                str(file["encoder"]),
+                file["mean"].astype(np.float32),
+                file["matrix"].astype(np.float32),
+                file["cohort"].astype(np.float32),
+                file["courses"],
+                Resting(lambda: file["impostors"]),
+                file["near_impostors"],
+                file["lengths"],
+                tuple(Genuine(*map(float, row)) for row in file["genuine"]),
+                float(file["impostors_per_hour"]),
+                float(file["clumped"]),
+            )
         except ModelError:
             raise
         except Exception as error:  # numpy, zipfile and zlib each have exceptions of their own for damage
@@ -112,14 +132,18 @@ class World:
             matrix=self.matrix,
             cohort=self.cohort.astype(np.float16),
             courses=self.courses,
-            impostors=self.impostors,
-            impostor_courses=self.impostor_courses,
+            impostors=self.impostors.vectors,
             near_impostors=self.near_impostors,
             lengths=self.lengths,
             genuine=np.array([(g.mean, g.deviation, g.base, g.slope, g.residual) for g in self.genuine]),
             impostors_per_hour=np.array(self.impostors_per_hour),
             clumped=np.array(self.clumped),
         )
+
+    def rest(self) -> None:
+        """Let go of what only teaching needs, 5 MB; whoever teaches next waits a twelfth of a second for it."""
+        self.impostors.rest()
+        self.adapter.rest()
 
     def place(self, embeddings: Matrix | Embedding) -> Matrix:
         """Embeddings (..., dimension) of the encoder to what scores are of: unit vectors of the space that they live in
@@ -160,12 +184,11 @@ class World:
         rows = fits[self.lengths]
         if rows.sum() < FEW:
             rows = np.ones_like(rows)
-        near, points = self.near_impostors[rows], self.impostors[rows]
-        found = scores(heads, fine(points), near)
+        near, vectors = self.near_impostors[rows], self.impostors.vectors[rows]
+        found = scores(heads, fine(vectors[:, : len(self.mean)]), near)
         if self.courses.size:
             first = np.argpartition(found.max(axis=1), -min(LOOKED_AT, len(found)))[-LOOKED_AT:]
-            vectors = np.concatenate([points[first], self.impostor_courses[rows][first]], axis=1)
-            found[first] = scores(heads, fine(vectors), near[first])
+            found[first] = scores(heads, fine(vectors[first]), near[first])
         return found
 
     def strangers(self, vectors: Matrix) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ from speakerd.listening.windows import Ear, Window
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.lengths import Fits, lengths
-from speakerd.recognition.world import Coarse, World, fine
+from speakerd.recognition.world import Coarse, Resting, World, fine
 from speakerd.store.knowledge import Heads
 
 DEAF = 2.0  # seconds after an event in which nothing counts
@@ -65,9 +65,8 @@ class Talk:
 
     def some(self, rows: NDArray[np.int64], world: World) -> World:
         """The world with some of them as its impostors."""
-        points, courses = np.hsplit(self.vectors[rows], [len(world.mean)])
-        near, lengths = self.near[rows], self.lengths[rows]
-        return replace(world, impostors=points, impostor_courses=courses, near_impostors=near, lengths=lengths)
+        impostors = Resting.of(self.vectors[rows])
+        return replace(world, impostors=impostors, near_impostors=self.near[rows], lengths=self.lengths[rows])
 
 
 def chances_per_hour(world: World, talk: Talk, commands: Sequence[tuple[Heads, Fits]]) -> tuple[float, float]:

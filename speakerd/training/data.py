@@ -7,8 +7,10 @@ The folder is laid out like this, words in the layout of Speech Commands:
     DIR/noise/train/<source>/<name>.wav
     DIR/synthetic/train/<name>.flac          (see synthetic.py; may be missing)
 
-A part of the words and speech is held out of training by a hash of its name: from it come the impostors that the
-product ships for its thresholds (world.npz), which are honest only where the encoder never heard them.
+A part of the words and speech is held out of training by a hash of its name: from it come the strangers that scores
+are taken relative to, and how a command's own utterances score (world.npz), honest only where the encoder never heard
+them. Thresholds are set by talk of all sources alike, also by what the encoder was distilled on: commands are taken for
+that as often as for talk by others.
 """
 
 import zlib
@@ -28,6 +30,7 @@ from speakerd.events import Samples
 Pcm = NDArray[np.int16]
 
 PEOPLE = 13  # who say a held-out word: ten who teach it and some who say it again
+OVERHEARD = 1800.0  # seconds of talk of each source, at most
 NOISE_SECONDS = 12  # twice a scene
 
 
@@ -43,12 +46,15 @@ class Clip:
 
 @dataclass
 class Corpora:
-    """Everything found below one data folder, split into what is learned from and what is held out."""
+    """Everything found below one data folder, split into what is learned from and what is held out. ``overheard`` is
+    talk as a speaker may hear it, as much of each source, and of that what is held out first: a single reader who fills
+    hours says little of how often commands are heard wrongly in a television's many voices."""
 
     words: list[Clip] = field(default_factory=list)
     held_words: list[Clip] = field(default_factory=list)
     speech: list[Pcm] = field(default_factory=list)
     held_speech: list[Pcm] = field(default_factory=list)
+    overheard: list[Pcm] = field(default_factory=list)
     noise: list[Pcm] = field(default_factory=list)
     synthetic: list[Pcm] = field(default_factory=list)
 
@@ -113,8 +119,15 @@ def read_corpora(data: Path, leave_out: Collection[str] = ()) -> Corpora:
             (found.held_words if held else found.words).append(clip)
     if not found.words:
         raise FileNotFoundError(f"no recordings like {data}/words/train/<corpus>/<word>/<speaker>_nohash_0.wav")
-    for path in [path for folder in speech if folder.name not in leave_out for path in sorted(folder.glob("*.*"))]:
-        (found.held_speech if is_held_out(path.stem, 7) else found.speech).append(read_pcm(path))
+    for folder in speech:
+        if folder.name in leave_out:
+            continue
+        pieces = [(is_held_out(path.stem, 7), read_pcm(path)) for path in sorted(folder.glob("*.*"))]
+        apart, learned = ([pcm for out, pcm in pieces if out is which] for which in (True, False))
+        found.held_speech += apart
+        found.speech += learned
+        begins = np.cumsum([0, *map(len, apart + learned)])[:-1]
+        found.overheard += (apart + learned)[: int((begins < OVERHEARD * SAMPLE_RATE).sum())]
     found.noise = [read_pcm(path) for path in sorted((data / "noise/train").glob("*/*.*"))]
     found.synthetic = read_synthetic(data)
     return found

@@ -32,6 +32,8 @@ KNOWN = 4  # of a learned word, in the cohort: a clump of it would stand for all
 MOST_KNOWN = COHORT // 3  # of all learned words: where there are hundreds, talk has its place still
 CLIPS = 90  # of a word that is taught, give or take one person's
 SHOTS, HOMES = 3, 6  # examples of commands that talk is counted against, and so many commands of each word
+NOBODY = -2  # the number of a recording that no stranger is from
+AT_A_TIME = 20 * SAMPLE_RATE  # samples of talk in one room
 WORD_AFTER = 3  # recordings of speech: a word by itself, as they are said in a home
 
 Word = tuple[str, str]  # its corpus, and itself
@@ -58,7 +60,13 @@ def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Mat
     world = replace(world, cohort=cohort, courses=coarse(courses))
     source, which = (np.array(column) for column in list(zip(*chosen, strict=True))[:2])
 
-    running = _running(encoder, world, source, corpora.held_speech, between, rooms, draw)
+    numbers = {id(pcm): i for i, pcm in enumerate(corpora.held_speech)}
+    talk = [
+        (numbers.get(id(pcm), NOBODY), pcm[at : at + AT_A_TIME])
+        for pcm in corpora.overheard
+        for at in range(0, len(pcm), AT_A_TIME)
+    ]
+    running = _running(encoder, world, source, talk, between, rooms, draw)
     world = running.some(draw.permutation(len(running.lengths))[:IMPOSTORS], world)
     said = [_said(encoder, _some_people(by_word[word], draw), rooms) for word in taught]
     # what somebody has taught is said by no stranger
@@ -101,14 +109,14 @@ def learned_words(clips: list[Clip], draw: np.random.Generator) -> list[Clip]:
 
 
 def _running(
-    encoder: Encoder, world: World, source: NDArray[np.int64], speech: list[Pcm], between: list[Clip], rooms: Augment,
-    draw: np.random.Generator,
+    encoder: Encoder, world: World, source: NDArray[np.int64], speech: list[tuple[int, Pcm]], between: list[Clip],
+    rooms: Augment, draw: np.random.Generator,
 ) -> Talk:  # fmt: skip
     """Speech as the spotter hears it, every other recording in some room, with pauses that do not count as talk.
-    ``source`` (cohort,) is the recording that a stranger is from: nobody is a stranger to himself."""
+    ``source`` (cohort,) is the number of the recording that a stranger is from: nobody is a stranger to himself."""
     vectors, near, places, ends = [], [], [], []
     now = talk = 0.0
-    for i, pcm in enumerate(speech):
+    for i, (number, pcm) in enumerate(speech):
         parts = [samples_of(pcm)]
         if between and i % WORD_AFTER == 0:
             parts.append(samples_of(between[draw.integers(len(between))].samples))
@@ -116,7 +124,7 @@ def _running(
         heard = windows(encoder, rooms.one(samples) if i % 2 else samples)
         placed = world.place(heard.vectors.astype(np.float32))
         vectors.append(coarse(placed))
-        strangers = source != i if (source != i).any() else source == i
+        strangers = source != number if (source != number).any() else source == number
         near.append(world.among(strangers).strangers(placed))
         places.append(heard.lengths)
         ends.append(now + heard.ends)

@@ -11,7 +11,7 @@ from speakerd.evaluation.space import Vectors, fully_white, nearest, unwhitened
 from speakerd.learning.calibration import TALK_HOURS, own_scores, promise
 from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.scoring import learned
-from speakerd.recognition.world import World, coarse, fine, unit
+from speakerd.recognition.world import Resting, World, coarse, fine, unit
 from tests.recognition.worlds import DIMENSION, around, vectors, world
 
 SHOTS, COMMANDS = 4, 3
@@ -25,7 +25,7 @@ def small() -> World:
     stretch = np.diag(draw.uniform(0.5, 3, DIMENSION)) @ np.linalg.qr(draw.normal(size=(DIMENSION, DIMENSION)))[0]
     bare = world(mean=(0.2 * vectors(1, 9)[0]), matrix=stretch.astype(np.float32))
     cohort, impostors = (bare.place(vectors(many, seed)) for many, seed in ((300, 1), (500, 2)))
-    return world(mean=bare.mean, matrix=bare.matrix, cohort=cohort, impostors=coarse(impostors))
+    return world(mean=bare.mean, matrix=bare.matrix, cohort=cohort, impostors=Resting.of(coarse(impostors)))
 
 
 def heard(raw: Matrix) -> Matrix:
@@ -50,7 +50,7 @@ def test_the_encoders_vectors_come_back(small: World) -> None:
 
 
 def test_full_whitening_leaves_nothing_to_whiten(small: World) -> None:
-    raw = unwhitened(small, np.concatenate([small.cohort, fine(small.impostors)]))
+    raw = unwhitened(small, np.concatenate([small.cohort, fine(small.impostors.vectors)]))
     covariance = np.cov(fully_white(small, raw).T)
     np.testing.assert_allclose(covariance, np.eye(DIMENSION) / DIMENSION, atol=0.02)
 

@@ -47,7 +47,7 @@ def test_commands_are_told_apart_and_strangers_kept_out(mind: Mind, adapter: Ada
         assert heads.weights.shape == (commands, mind.encoder.pooled)
         assert heads.bias.shape == (commands,)
         found = scores(heads, said[:, asked], adapter.strangers(said[:, asked], world.cohort))
-        strange = fine(world.impostors)
+        strange = fine(world.impostors.vectors[:, : world.cohort.shape[1]])
         against = scores(heads, strange, adapter.strangers(strange, world.cohort))
         assert (found.argmax(axis=1) == np.arange(commands)).all()
         assert (found.max(axis=1) > np.quantile(against.max(axis=1), 0.99)).all()
@@ -55,7 +55,7 @@ def test_commands_are_told_apart_and_strangers_kept_out(mind: Mind, adapter: Ada
 
 def test_what_is_heard_in_the_room_scores_lower_from_then_on(mind: Mind, adapter: Adapter, said: Matrix) -> None:
     world, one = mind.world, np.ones((3, 1), np.float32)
-    strange = fine(world.impostors)
+    strange = fine(world.impostors.vectors[:, : world.cohort.shape[1]])
     disliked = strange[(strange @ said[0].mean(axis=0)).argsort()[-5:]]
     before, after = (
         scores(adapter.adapt(said[0], one, world.cohort, room), disliked, np.zeros((5, 2), np.float32))

@@ -105,7 +105,7 @@ def test_examples_score_above_strangers() -> None:
         heads, _ = learned(small, taken(centre, 3, 11), [None] * 3)
         next_ones = around(CENTRES[centre], 20, 0.4, 77)
         found = scores(heads, next_ones, small.strangers(next_ones)).max(axis=1)
-        against = scores(heads, fine(small.impostors), small.near_impostors).max(axis=1)
+        against = scores(heads, fine(small.impostors.vectors), small.near_impostors).max(axis=1)
         assert found.min() > np.quantile(against, 0.95)
 
 

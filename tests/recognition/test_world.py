@@ -1,4 +1,5 @@
 import math
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from speakerd.recognition.encoder import ModelError
 from speakerd.recognition.head import NEAREST, Adapter
-from speakerd.recognition.world import World, coarse, fine, unit, whitening_of
+from speakerd.recognition.world import Resting, World, coarse, fine, unit, whitening_of
 from speakerd.store.knowledge import Heads
 from tests.recognition.worlds import DIMENSION, around, vectors, world, write_adapter
 
@@ -32,7 +33,8 @@ def test_world_comes_back_as_it_was_saved(path: Path) -> None:
     assert np.array_equal(loaded.mean, saved.mean)
     assert np.abs(loaded.cohort - saved.cohort).max() < 1e-3  # half precision
     assert loaded.cohort.dtype == np.float32
-    for part in ("impostors", "near_impostors", "lengths"):
+    assert np.array_equal(loaded.impostors.vectors, saved.impostors.vectors)
+    for part in ("near_impostors", "lengths"):
         assert np.array_equal(getattr(loaded, part), getattr(saved, part))
     assert (loaded.impostors_per_hour, loaded.clumped) == (saved.impostors_per_hour, saved.clumped)
     assert loaded.genuine == saved.genuine
@@ -93,6 +95,19 @@ def test_a_world_of_before_is_refused(path: Path) -> None:
     np.savez(path, **{name: values for name, values in np.load(path).items() if "courses" not in name})
     with pytest.raises(ModelError, match="made by an earlier speakerd"):
         load(path)
+
+
+def test_impostors_rest_until_they_are_asked_for(path: Path) -> None:
+    loaded = load(path)
+    before, resident = loaded.impostors.vectors, weakref.ref(loaded.impostors.vectors)
+    kept = before.copy()
+    loaded.rest()
+    del before
+    assert resident() is None
+    other = world(impostors=Resting.of(coarse(vectors(2000, 7))))  # somebody installs other models meanwhile
+    path.unlink()
+    other.save(path)
+    assert np.array_equal(loaded.impostors.vectors, kept)
 
 
 def test_impostors_are_kept_coarsely() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 
 from speakerd.recognition.head import Adapter, Matrix
-from speakerd.recognition.world import Genuine, World, coarse, fine, unit
+from speakerd.recognition.world import Genuine, Resting, World, coarse, fine, unit
 from speakerd.training.meta.export import export
 from speakerd.training.meta.inner import first_params
 
@@ -61,12 +61,12 @@ def world(**changes: object) -> World:
         mean=np.zeros(DIMENSION, np.float32),
         matrix=np.eye(DIMENSION, dtype=np.float32),
         cohort=vectors(300, 1),
-        impostors=coarse(vectors(2000, 2)),
+        impostors=Resting.of(coarse(vectors(2000, 2))),
         genuine=GENUINE,
         impostors_per_hour=500.0,
         clumped=0.8,
     )
     changed = replace(usual, **changes)
     if "lengths" not in changes:
-        changed = replace(changed, lengths=np.zeros(len(changed.impostors), np.int64))
-    return replace(changed, near_impostors=changed.strangers(fine(changed.impostors)))
+        changed = replace(changed, lengths=np.zeros(len(changed.impostors.vectors), np.int64))
+    return replace(changed, near_impostors=changed.strangers(fine(changed.impostors.vectors)))

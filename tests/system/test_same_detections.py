@@ -18,7 +18,7 @@ from tests.system.pulse import Pulse
 
 PROGRAM = [sys.executable, "-m", "speakerd"]
 MOVES = 0.4
-NEAR = 0.25  # s: which of two windows that hold the command scores best may change by a few hops; commands are 1 s apart
+NEAR = 0.25  # s: which of the windows that hold a command scores best may change; commands are a second apart
 TAUGHT = {"hadouken": "hadouken", "dracarys": "Licht aus", "how_are_you": "你好吗"}
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from speakerd.audio.files import AudioFileError
 from speakerd.errors import SpeakerdError
@@ -48,6 +49,20 @@ def test_what_is_held_out_is_never_trained_on(folder: Path, found: Corpora) -> N
     speech = [sample.tobytes() for sample in found.speech]
     assert found.held_speech
     assert not any(sample.tobytes() in speech for sample in found.held_speech)
+
+
+def test_of_each_source_of_talk_as_much_is_overheard(tmp_path: Path) -> None:
+    write(tmp_path, words=4)
+    one, two = tmp_path / "speech/train/one-reader", tmp_path / "speech/train/television"
+    for folder, minutes in ((one, 20), (two, 3)):
+        folder.mkdir(parents=True)
+        for i in range(4):
+            noise = np.random.default_rng(i).normal(0, 0.01, minutes * 60 * 16000)
+            soundfile.write(folder / f"{folder.name}-{i}.flac", noise, 16000)
+    found = read_corpora(tmp_path, ["somewhere"])
+    lasting = [len(pcm) // (60 * 16000) for pcm in found.overheard]
+    assert lasting == [20, 20, 3, 3, 3, 3]  # until half an hour is reached
+    assert {id(pcm) for pcm in found.held_speech} <= {id(pcm) for pcm in found.overheard}
 
 
 def test_a_corpus_or_a_source_of_speech_can_be_left_out(folder: Path, found: Corpora) -> None:

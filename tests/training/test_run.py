@@ -99,7 +99,7 @@ def test_a_run_that_is_killed_goes_on_and_ships_what_can_be_taught(data: Path, c
     encoder = TrunkEncoder(models)
     world = World.load(models / "world.npz", models / "adapt.onnx", encoder.id)
     assert (encoder.name, encoder.pooled) == (f"speakerd-0-{before + 2}", 192)
-    assert len(world.cohort) > 10 and len(world.impostors) > 10 and len(world.genuine) == 10
+    assert len(world.cohort) > 10 and len(world.lengths) > 10 and len(world.genuine) == 10
     config = tmp_path / "speakerd.yaml"
     config.write_text(f"recognition: {{models: '{models}'}}")
     at = ["--state", tmp_path / "state", "--config", config, "--json"]

@@ -23,7 +23,7 @@ from speakerd.evaluation.space import Vectors
 from speakerd.recognition.course import parted
 from speakerd.recognition.encoder import Encoder, TrunkEncoder
 from speakerd.recognition.head import Adapter, Matrix
-from speakerd.recognition.world import World, coarse, unit, whitening_of
+from speakerd.recognition.world import Resting, World, coarse, unit, whitening_of
 from speakerd.training.meta.cache import Cache
 from speakerd.training.meta.episodes import Episodes
 from speakerd.training.meta.inner import Learn, Params, scores, strangers
@@ -147,7 +147,7 @@ class Trial:
 def _world(adapter: Adapter, encoder: str, strange: Matrix, mean: Matrix, matrix: Matrix) -> World:
     nobody = np.zeros((0, strange.shape[1]), np.float32)
     white = World(adapter, encoder, mean, matrix, nobody).place(strange)
-    return World(adapter, encoder, mean, matrix, white, impostors=coarse(white))
+    return World(adapter, encoder, mean, matrix, white, impostors=Resting.of(coarse(white)))
 
 
 def compare(

@@ -48,11 +48,13 @@ def _said(corpus: str, word: str, many: int) -> list[Clip]:
 @pytest.fixture(scope="session")
 def corpora() -> Corpora:
     """Wake phrases that the encoder never heard, words that were said once, and words that pass for learned."""
+    speech = [_pcm(samples) for samples in talk(6)]
     return Corpora(
         words=[clip for word in SEEN for clip in _said("gsc", word, 8)],
         held_words=[clip for word in HELD for clip in _said("wake-phrases", word, 10)]
         + [clip for word in ONCE for clip in _said("arabic", word, 1)],
-        held_speech=[_pcm(samples) for samples in talk(6)],
+        held_speech=speech,
+        overheard=speech,
         noise=[_pcm(room(15.0, seed=5, level=-30.0))],
     )
 
