@@ -28,6 +28,7 @@ from speakerd.errors import SpeakerdError
 from speakerd.events import Samples
 
 Pcm = NDArray[np.int16]
+Word = tuple[str, str]  # its corpus, and itself
 
 PEOPLE = 13  # who say a held-out word: ten who teach it and some who say it again
 OVERHEARD = 1800.0  # seconds of talk of each source, at most
@@ -42,6 +43,14 @@ class Clip:
     word: str
     speaker: str
     samples: Pcm
+
+
+def by_word(clips: Collection[Clip]) -> dict[Word, list[Clip]]:
+    """In the order in which words and clips come."""
+    found: dict[Word, list[Clip]] = {}
+    for clip in clips:
+        found.setdefault((clip.corpus, clip.word), []).append(clip)
+    return found
 
 
 @dataclass

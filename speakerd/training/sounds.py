@@ -6,20 +6,18 @@ against it. Both are of recordings that the encoder was not trained on, where it
 home.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.audio.segmenter import LONGEST, SHORTEST, frames_of, utterances
 from speakerd.recognition.course import SOUNDS, places, steps_of, unit_steps
 from speakerd.recognition.encoder import TrunkEncoder
 from speakerd.recognition.head import Matrix
 from speakerd.recognition.world import whitening_of
-from speakerd.training.data import PEOPLE, Clip, Corpora, samples_of
-from speakerd.training.talk import utterance_in
+from speakerd.training.data import PEOPLE, Clip, Corpora, by_word, samples_of
+from speakerd.training.talk import between_pauses, utterance_in
 
 CLIPS = 240  # of a word that many people say, at most
 PAIRS = 800  # of its clips, laid side by side
@@ -31,14 +29,13 @@ SHRUNK = 0.2  # the share of the total in what is taken for the covariance withi
 def learn_sounds(encoder: TrunkEncoder, corpora: Corpora, path: Path, seed: int = 0) -> None:
     """Write the mean (width,) and the matrix (width, SOUNDS) to ``path``, a sounds.npz."""
     draw = np.random.default_rng(seed)
-    by_word: dict[tuple[str, str], list[Clip]] = defaultdict(list)
-    for clip in corpora.held_words:
-        by_word[clip.corpus, clip.word].append(clip)
-    people = {word: len({clip.speaker for clip in clips}) for word, clips in by_word.items()}
-    often = [list(_said(encoder, clips[:CLIPS])) for word, clips in sorted(by_word.items()) if people[word] >= PEOPLE]
-    once = [clips[0] for word, clips in sorted(by_word.items()) if people[word] < PEOPLE]
+    words = sorted(by_word(corpora.held_words).items())
+    people = {word: len({clip.speaker for clip in clips}) for word, clips in words}
+    often = [list(_said(encoder, clips[:CLIPS])) for word, clips in words if people[word] >= PEOPLE]
+    once = [clips[0] for word, clips in words if people[word] < PEOPLE]
     usual = [frames for _, frames in _said(encoder, [once[i] for i in draw.permutation(len(once))[:ONCE]])]
-    everything = np.concatenate([*usual, *_talk(encoder, corpora), *(one for said in often for _, one in said[:20])])
+    talk = [encoder.frames(one) for pcm in corpora.held_speech for one in between_pauses(samples_of(pcm))]
+    everything = np.concatenate([*usual, *talk, *(one for said in often for _, one in said[:20])])
     mean, first = whitening_of(everything)
     apart = np.concatenate([part for said in often for part in _apart(said, mean, first, draw)])
     total = np.cov(everything.T)
@@ -55,13 +52,6 @@ def _said(encoder: TrunkEncoder, clips: list[Clip]) -> Iterator[tuple[str, Matri
         found = utterance_in(np.pad(samples_of(clip.samples), SAMPLE_RATE // 2))
         if found is not None:
             yield clip.speaker, encoder.frames(found)
-
-
-def _talk(encoder: TrunkEncoder, corpora: Corpora) -> Iterator[Matrix]:
-    for pcm in corpora.held_speech:
-        for found in utterances(frames_of(samples_of(pcm))):
-            if SHORTEST <= found.seconds <= LONGEST:
-                yield encoder.frames(found)
 
 
 def _apart(

@@ -18,12 +18,16 @@ def utterance_in(samples: Samples) -> Utterance | None:
     return found if found is not None and SHORTEST <= found.seconds <= LONGEST else None
 
 
+def between_pauses(samples: Samples) -> Iterator[Utterance]:
+    """Of talk, what lasts as long as a command may."""
+    return (found for found in utterances(frames_of(samples)) if SHORTEST <= found.seconds <= LONGEST)
+
+
 def talk_of(encoder: Encoder, pcm: Pcm, draw: np.random.Generator) -> Iterator[Matrix]:
     """Embeddings of what lies between pauses, and of pieces of sentences as long as words and short phrases."""
     samples = samples_of(pcm)
-    for utterance in utterances(frames_of(samples)):
-        if SHORTEST <= utterance.seconds <= LONGEST:
-            yield encoder.embed(utterance)
+    for utterance in between_pauses(samples):
+        yield encoder.embed(utterance)
     at = 0
     while at + 2 * SAMPLE_RATE < len(samples):
         length = int(draw.uniform(0.4, 1.6) * SAMPLE_RATE)

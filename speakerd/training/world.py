@@ -19,7 +19,7 @@ from speakerd.recognition.world import Genuine, World, coarse
 from speakerd.store.knowledge import Heads
 from speakerd.training.augment import Augment
 from speakerd.training.chances import Talk, Windows, chances_per_hour, windows
-from speakerd.training.data import PEOPLE, Clip, Corpora, Pcm, samples_of
+from speakerd.training.data import PEOPLE, Clip, Corpora, Pcm, Word, by_word, samples_of
 from speakerd.training.talk import talk_of, utterance_in
 
 MOST_SHOTS = 10
@@ -36,8 +36,6 @@ NOBODY = -2  # the number of a recording that no stranger is from
 AT_A_TIME = 20 * SAMPLE_RATE  # samples of talk in one room
 WORD_AFTER = 3  # recordings of speech: a word by itself, as they are said in a home
 
-Word = tuple[str, str]  # its corpus, and itself
-
 
 def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Matrix, Matrix], seed: int = 0) -> World:
     """Hear what was held out: words, each once as it is and once in some room, and running speech. ``space`` is the
@@ -48,13 +46,11 @@ def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Mat
     """
     draw = np.random.default_rng(seed)
     rooms = Augment.among(corpora.noise, seed)
-    by_word: dict[Word, list[Clip]] = defaultdict(list)
-    for clip in corpora.held_words:
-        by_word[clip.corpus, clip.word].append(clip)
-    taught = sorted(w for w, clips in by_word.items() if len({clip.speaker for clip in clips}) >= PEOPLE)
-    between = [clip for word in sorted(by_word.keys() - set(taught)) for clip in by_word[word][:OF_A_WORD]]
+    words = by_word(corpora.held_words)
+    taught = sorted(word for word, clips in words.items() if len({clip.speaker for clip in clips}) >= PEOPLE)
+    between = [clip for word in sorted(words.keys() - set(taught)) for clip in words[word][:OF_A_WORD]]
 
-    chosen = _strangers(encoder, corpora, [by_word[word] for word in taught], rooms, draw)
+    chosen = _strangers(encoder, corpora, [words[word] for word in taught], rooms, draw)
     world = World(adapter, encoder.id, *space, cohort=np.zeros((0, encoder.pooled), np.float32))
     cohort, courses = np.hsplit(world.place(np.stack([vector for *_, vector in chosen])), [encoder.pooled])
     world = replace(world, cohort=cohort, courses=coarse(courses))
@@ -68,7 +64,7 @@ def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Mat
     ]
     running = _running(encoder, world, source, talk, between, rooms, draw)
     world = running.some(draw.permutation(len(running.lengths))[:IMPOSTORS], world)
-    said = [_said(encoder, _some_people(by_word[word], draw), rooms) for word in taught]
+    said = [_said(encoder, _some_people(words[word], draw), rooms) for word in taught]
     # what somebody has taught is said by no stranger
     apart = [world.among(which != i) for i in range(len(taught))]
     commands = [one for own, clips in zip(apart, said, strict=True) for one in _commands(encoder, own, clips, draw)]
@@ -100,10 +96,10 @@ def _strangers(
 def learned_words(clips: list[Clip], draw: np.random.Generator) -> list[Clip]:
     """Of each word that the encoder has learned from several people, what some of them say: words of everyday are
     strangers too."""
-    by_word: dict[Word, dict[str, Clip]] = defaultdict(dict)
+    of: dict[Word, dict[str, Clip]] = defaultdict(dict)
     for i in draw.permutation(len(clips)):
-        by_word[clips[i].corpus, clips[i].word][clips[i].speaker] = clips[i]
-    several = [list(said.values())[:KNOWN] for _, said in sorted(by_word.items()) if len(said) > 2]
+        of[clips[i].corpus, clips[i].word][clips[i].speaker] = clips[i]
+    several = [list(said.values())[:KNOWN] for _, said in sorted(of.items()) if len(said) > 2]
     some = [clip for said in several for clip in said]
     return some[:: -(-len(some) // MOST_KNOWN) or 1]
 

@@ -5,7 +5,6 @@ they show how tight the clusters of a new command are. A word that was recorded 
 other speeds and pitches, in other rooms.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -21,7 +20,7 @@ from speakerd.recognition.course import parted
 from speakerd.recognition.encoder import Encoder, ModelError
 from speakerd.recognition.head import Matrix
 from speakerd.training.augment import Augment
-from speakerd.training.data import Clip, Corpora, samples_of
+from speakerd.training.data import Clip, Corpora, by_word, samples_of
 from speakerd.training.talk import talk_of, utterance_in
 
 # Kinds of classes: said by many and held out of the encoder's training; said by many and learned by it; recorded once
@@ -109,9 +108,7 @@ def hear(encoder: Encoder, corpora: Corpora, seed: int = 0) -> Cache:
 def _chosen(corpora: Corpora, draw: np.random.Generator) -> Iterator[tuple[Clip, int]]:
     """The clips to be heard, and the kind of their words."""
     for clips, kind, most in ((corpora.held_words, HELD, CLIPS), (corpora.words, SEEN, SEEN_CLIPS)):
-        of: dict[tuple[str, str], list[Clip]] = defaultdict(list)
-        for clip in clips:
-            of[clip.corpus, clip.word].append(clip)
+        of = by_word(clips)
         once = [word for word, said in of.items() if len(said) <= 2]
         for word in (word for word, said in of.items() if len(said) > 2):
             for i in draw.permutation(len(of[word]))[:most]:
