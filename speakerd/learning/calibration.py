@@ -23,8 +23,8 @@ from speakerd.recognition.world import World
 from speakerd.store.knowledge import NOTHING, Heads, Overheard
 
 TALK_HOURS = 4.0  # a day's television and conversation within hearing; a budget a day is spent on these
-# False accepts per hour of talk that a command may cause at most: who has to choose would rather say it twice.
-NOISIEST = 1.0
+# False accepts per hour of talk that a command may cause at most, however much of it is missed.
+NOISIEST = 2.0
 ALL_BUT = 0.999  # the largest share of misses that a distribution has a score for
 TAIL = 0.02  # the share of impostors that the tail is fitted to
 WORSE = 0.15  # how much more of a command may be missed for the sake of what was corrected, or sounds like it

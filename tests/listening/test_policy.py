@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +124,7 @@ class House:
 
 @pytest.fixture(scope="module")
 def house(mind: Mind, tmp_path_factory: pytest.TempPathFactory) -> House:
-    misses_nothing = Config(listening=Listening(highest_frr=0.01))
+    misses_nothing = Config(listening=Listening(highest_frr=0.01, false_accepts_per_day=40))
     household = mind.household(tmp_path_factory.mktemp("house") / "state", misses_nothing)
     spoken = {word: clips(word, 8) for word in ("joke", "dracarys")}
     for word, said_by in spoken.items():
@@ -144,7 +144,9 @@ def test_a_wake_phrase_arms_another_command(house: House) -> None:
 
 
 def test_what_the_speaker_plays_is_less_often_taken_for_a_command(house: House) -> None:
-    """Thirty sentences through the loudspeaker; these thresholds, which miss nothing, let many a piece of them pass."""
+    """Thirty sentences through the loudspeaker; thresholds are so low that many a piece of them passes."""
+    low = tuple(replace(command, threshold=command.threshold - 0.8) for command in house.knowledge.commands)
+    house = replace(house, knowledge=replace(house.knowledge, commands=low))
     stream = said(*(sentence for sentence in talk(30)), 1, house.asks["joke"][0], 1)
     settings = Listening()
     quiet = [one for one in house.hears(stream, settings, PlayingSwitch()) if one.accepted]
