@@ -214,12 +214,11 @@ class Daemon:
             log.warning("what was forgotten long ago could not be let go of: %s", error)
 
     def _each_minute(self) -> None:
-        """Memory goes back that nobody uses any more, thresholds follow what was heard, and what was heard some minutes
-        ago joins the examples, where the settings say so."""
+        """Thresholds follow what was heard, what was heard some minutes ago joins the examples, where the settings say
+        so, and memory goes back that nobody uses any more."""
         growth = Growth(self._household, self._journal)
         while not self._over.wait(MINUTE):
             self._journal.let_go()
-            self._mind.settled()
             try:
                 changes = [self._room.look(quiet=not self._loop.speech)]
                 if self.config.learning.grow:
@@ -228,6 +227,7 @@ class Daemon:
                     log.info("%s", change)
             except Exception:
                 log.exception("nothing is learned from what was heard")
+            self._mind.settled()  # last: what was worked out just now has asked for the impostors
 
     def _keep_what_was_heard(self) -> None:
         try:
