@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from speakerd.audio.features import SAMPLE_RATE
 from speakerd.audio.files import AudioFileError
 from speakerd.errors import SpeakerdError
+from speakerd.training import data
 from speakerd.training.data import Corpora, is_held_out, read_corpora
 from speakerd.training.scenes import compose
 from tests.training.tones import word_of, write
@@ -51,17 +53,18 @@ def test_what_is_held_out_is_never_trained_on(folder: Path, found: Corpora) -> N
     assert not any(sample.tobytes() in speech for sample in found.held_speech)
 
 
-def test_of_each_source_of_talk_as_much_is_overheard(tmp_path: Path) -> None:
+def test_of_each_source_of_talk_as_much_is_overheard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "OVERHEARD", 30.0)
     write(tmp_path, words=4)
-    one, two = tmp_path / "speech/train/one-reader", tmp_path / "speech/train/television"
-    for folder, minutes in ((one, 20), (two, 3)):
+    for name, seconds in (("one-reader", 20), ("television", 3)):
+        folder = tmp_path / "speech/train" / name
         folder.mkdir(parents=True)
         for i in range(4):
-            noise = np.random.default_rng(i).normal(0, 0.01, minutes * 60 * 16000)
-            soundfile.write(folder / f"{folder.name}-{i}.flac", noise, 16000)
+            noise = np.random.default_rng(i).normal(0, 0.01, seconds * SAMPLE_RATE)
+            soundfile.write(folder / f"{name}-{i}.flac", noise, SAMPLE_RATE)
     found = read_corpora(tmp_path, ["somewhere"])
-    lasting = [len(pcm) // (60 * 16000) for pcm in found.overheard]
-    assert lasting == [20, 20, 3, 3, 3, 3]  # until half an hour is reached
+    lasting = [len(pcm) // SAMPLE_RATE for pcm in found.overheard]
+    assert lasting == [20, 20, 3, 3, 3, 3]  # until half a minute is reached
     assert {id(pcm) for pcm in found.held_speech} <= {id(pcm) for pcm in found.overheard}
 
 
