@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from math import isclose
 
 import numpy as np
-from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.config import Listening
@@ -25,7 +24,7 @@ from speakerd.learning.calibration import (
 from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.lengths import fitting
-from speakerd.recognition.scoring import learned
+from speakerd.recognition.scoring import firsts, learned
 from speakerd.recognition.world import World
 from speakerd.store.knowledge import NOTHING, Command, Example, Heads, Overheard
 from speakerd.store.store import Store
@@ -188,9 +187,9 @@ class Derivation:
             return []
         heads, vectors = Heads.joined([one.heads for one in alone]), [one.vectors for one in alone]
         found = scores(heads, np.concatenate(vectors), np.concatenate([one.strangers for one in alone]))
-        found = np.maximum.reduceat(found, _firsts([len(one.heads.bias) for one in alone]), axis=1)
+        found = np.maximum.reduceat(found, firsts([len(one.heads.bias) for one in alone]), axis=1)
         counts = [len(rows) for rows in vectors]
-        as_other = np.add.reduceat(found, _firsts(counts), axis=0) / np.array(counts)[:, None]
+        as_other = np.add.reduceat(found, firsts(counts), axis=0) / np.array(counts)[:, None]
         leads = np.array([one.expected for one in alone])[:, None] - as_other
         np.fill_diagonal(leads, np.inf)
         deviations = np.array([self._deviation(command) for command in commands])
@@ -205,8 +204,3 @@ class Derivation:
         """Examples and their variants in the world's space, (1 + variants, dimension) each, and who said them."""
         known = [example for example in self.examples(members, new) if example.embeddings is not None]
         return [self._world.place(e.embeddings) for e in known if e.embeddings is not None], [e.speaker for e in known]
-
-
-def _firsts(counts: Sequence[int]) -> NDArray[np.intp]:
-    """Where each of several runs begins that are so long and follow one another."""
-    return np.cumsum([0, *counts[:-1]])

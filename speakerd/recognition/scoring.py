@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from speakerd.events import Embedding, Match
 from speakerd.recognition.course import middles
@@ -87,6 +88,11 @@ def _adapted(world: World, examples: list[Matrix]) -> Heads:
     return replace(heads, courses=courses, near=world.near(courses))
 
 
+def firsts(counts: Sequence[int]) -> NDArray[np.intp]:
+    """Where each of several runs begins that are so long and follow one another."""
+    return np.cumsum([0, *counts[:-1]])
+
+
 class Matcher:
     """Compares embeddings with all commands of one version at once."""
 
@@ -97,8 +103,8 @@ class Matcher:
             return
         heads = [command.heads for command in commands]
         self._heads = Heads.joined(heads)
-        self._many = np.array([len(h.bias) for h in heads])
-        self._first = np.cumsum(self._many) - self._many
+        self._many = [len(h.bias) for h in heads]
+        self._first = firsts(self._many)
         self._speakers = [speaker for command in commands for speaker in command.speakers]
         self._usual = world.near_impostors.mean(axis=0, keepdims=True)[:, :2]
 

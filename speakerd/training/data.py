@@ -53,6 +53,11 @@ def by_word(clips: Collection[Clip]) -> dict[Word, list[Clip]]:
     return found
 
 
+def many_say(clips: Collection[Clip]) -> bool:
+    """Whether a word with these clips is said by so many that some can teach it."""
+    return len({clip.speaker for clip in clips}) >= PEOPLE
+
+
 @dataclass
 class Corpora:
     """Everything found below one data folder, split into what is learned from and what is held out. ``overheard`` is
@@ -76,13 +81,10 @@ class Corpora:
 
     def lacks(self) -> list[str]:
         """What there is too little of, for training and for what ships beside the encoder."""
-        said_by: dict[tuple[str, str], set[str]] = {}
-        for clip in self.held_words:
-            said_by.setdefault((clip.corpus, clip.word), set()).add(clip.speaker)
         enough = {
             "words that are learned (nine in ten, by their names)": len(self.words) > 1,
             f"words that are held out (one in ten), two at least, said by {PEOPLE} people": (
-                sum(len(people) >= PEOPLE for people in said_by.values()) >= 2
+                sum(map(many_say, by_word(self.held_words).values())) >= 2
             ),
             "running speech that is held out (one file in seven, by their names)": bool(self.held_speech),
             f"noise, {NOISE_SECONDS} s at least": seconds(self.noise) >= NOISE_SECONDS,
@@ -131,8 +133,9 @@ def read_corpora(data: Path, leave_out: Collection[str] = ()) -> Corpora:
     for folder in speech:
         if folder.name in leave_out:
             continue
-        pieces = [(is_held_out(path.stem, 7), read_pcm(path)) for path in sorted(folder.glob("*.*"))]
-        apart, learned = ([pcm for out, pcm in pieces if out is which] for which in (True, False))
+        paths = sorted(folder.glob("*.*"))
+        apart = [read_pcm(path) for path in paths if is_held_out(path.stem, 7)]
+        learned = [read_pcm(path) for path in paths if not is_held_out(path.stem, 7)]
         found.held_speech += apart
         found.speech += learned
         begins = np.cumsum([0, *map(len, apart + learned)])[:-1]

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from speakerd.audio.features import SAMPLE_RATE
 from speakerd.recognition.course import SOUNDS, places, steps_of, unit_steps
 from speakerd.recognition.encoder import TrunkEncoder
 from speakerd.recognition.head import Matrix
 from speakerd.recognition.world import whitening_of
-from speakerd.training.data import PEOPLE, Clip, Corpora, by_word, samples_of
-from speakerd.training.talk import between_pauses, utterance_in
+from speakerd.training.data import Clip, Corpora, by_word, many_say, samples_of
+from speakerd.training.talk import between_pauses, paused, utterance_in
 
 CLIPS = 240  # of a word that many people say, at most
 PAIRS = 800  # of its clips, laid side by side
@@ -29,10 +28,9 @@ SHRUNK = 0.2  # the share of the total in what is taken for the covariance withi
 def learn_sounds(encoder: TrunkEncoder, corpora: Corpora, path: Path, seed: int = 0) -> None:
     """Write the mean (width,) and the matrix (width, SOUNDS) to ``path``, a sounds.npz."""
     draw = np.random.default_rng(seed)
-    words = sorted(by_word(corpora.held_words).items())
-    people = {word: len({clip.speaker for clip in clips}) for word, clips in words}
-    often = [list(_said(encoder, clips[:CLIPS])) for word, clips in words if people[word] >= PEOPLE]
-    once = [clips[0] for word, clips in words if people[word] < PEOPLE]
+    words = [clips for _, clips in sorted(by_word(corpora.held_words).items())]
+    often = [list(_said(encoder, clips[:CLIPS])) for clips in words if many_say(clips)]
+    once = [clips[0] for clips in words if not many_say(clips)]
     usual = [frames for _, frames in _said(encoder, [once[i] for i in draw.permutation(len(once))[:ONCE]])]
     talk = [encoder.frames(one) for pcm in corpora.held_speech for one in between_pauses(samples_of(pcm))]
     everything = np.concatenate([*usual, *talk, *(one for said in often for _, one in said[:20])])
@@ -49,7 +47,7 @@ def learn_sounds(encoder: TrunkEncoder, corpora: Corpora, path: Path, seed: int 
 def _said(encoder: TrunkEncoder, clips: list[Clip]) -> Iterator[tuple[str, Matrix]]:
     """Who says each, and its trunk frames (frames, width)."""
     for clip in clips:
-        found = utterance_in(np.pad(samples_of(clip.samples), SAMPLE_RATE // 2))
+        found = utterance_in(paused(clip.samples))
         if found is not None:
             yield clip.speaker, encoder.frames(found)
 

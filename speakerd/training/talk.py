@@ -18,6 +18,11 @@ def utterance_in(samples: Samples) -> Utterance | None:
     return found if found is not None and SHORTEST <= found.seconds <= LONGEST else None
 
 
+def paused(pcm: Pcm) -> Samples:
+    """A recording with a pause around it."""
+    return np.pad(samples_of(pcm), SAMPLE_RATE // 2)
+
+
 def between_pauses(samples: Samples) -> Iterator[Utterance]:
     """Of talk, what lasts as long as a command may."""
     return (found for found in utterances(frames_of(samples)) if SHORTEST <= found.seconds <= LONGEST)

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
-from speakerd.events import Samples
 from speakerd.learning.calibration import own_scores
 from speakerd.learning.enlarge import enlarge
 from speakerd.recognition.encoder import Encoder
@@ -19,8 +18,8 @@ from speakerd.recognition.world import Genuine, World, coarse
 from speakerd.store.knowledge import Heads
 from speakerd.training.augment import Augment
 from speakerd.training.chances import Talk, Windows, chances_per_hour, windows
-from speakerd.training.data import PEOPLE, Clip, Corpora, Pcm, Word, by_word, samples_of
-from speakerd.training.talk import talk_of, utterance_in
+from speakerd.training.data import Clip, Corpora, Pcm, Word, by_word, many_say
+from speakerd.training.talk import paused, talk_of, utterance_in
 
 MOST_SHOTS = 10
 DRAWS = 30
@@ -32,7 +31,6 @@ KNOWN = 4  # of a learned word, in the cohort: a clump of it would stand for all
 MOST_KNOWN = COHORT // 3  # of all learned words: where there are hundreds, talk has its place still
 CLIPS = 90  # of a word that is taught, give or take one person's
 SHOTS, HOMES = 3, 6  # examples of commands that talk is counted against, and so many commands of each word
-NOBODY = -2  # the number of a recording that no stranger is from
 AT_A_TIME = 20 * SAMPLE_RATE  # samples of talk in one room
 WORD_AFTER = 3  # recordings of speech: a word by itself, as they are said in a home
 
@@ -47,7 +45,7 @@ def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Mat
     draw = np.random.default_rng(seed)
     rooms = Augment.among(corpora.noise, seed)
     words = by_word(corpora.held_words)
-    taught = sorted(word for word, clips in words.items() if len({clip.speaker for clip in clips}) >= PEOPLE)
+    taught = sorted(word for word, clips in words.items() if many_say(clips))
     between = [clip for word in sorted(words.keys() - set(taught)) for clip in words[word][:OF_A_WORD]]
 
     chosen = _strangers(encoder, corpora, [words[word] for word in taught], rooms, draw)
@@ -56,13 +54,7 @@ def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Mat
     world = replace(world, cohort=cohort, courses=coarse(courses))
     source, which = (np.array(column) for column in list(zip(*chosen, strict=True))[:2])
 
-    numbers = {id(pcm): i for i, pcm in enumerate(corpora.held_speech)}
-    talk = [
-        (numbers.get(id(pcm), NOBODY), pcm[at : at + AT_A_TIME])
-        for pcm in corpora.overheard
-        for at in range(0, len(pcm), AT_A_TIME)
-    ]
-    running = _running(encoder, world, source, talk, between, rooms, draw)
+    running = _running(encoder, world, source, corpora.overheard, between, rooms, draw)
     world = running.some(draw.permutation(len(running.lengths))[:IMPOSTORS], world)
     said = [_said(encoder, _some_people(words[word], draw), rooms) for word in taught]
     # what somebody has taught is said by no stranger
@@ -79,14 +71,14 @@ def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Mat
 def _strangers(
     encoder: Encoder, corpora: Corpora, taught: list[list[Clip]], rooms: Augment, draw: np.random.Generator
 ) -> list[tuple[int, int, Matrix]]:
-    """Who is in the cohort: the recording of speech that it is from, the number of the word that is taught and said
-    here, -1 where there is none, and the embedding (dimension,)."""
-    talk = [(i, -1, vector) for i, pcm in enumerate(corpora.held_speech) for vector in talk_of(encoder, pcm, draw)]
+    """Who is in the cohort: the ``id`` of the recording of speech that it is from and the number of the word that is
+    taught and said here, -1 where there is none, and the embedding (dimension,)."""
+    talk = [(id(pcm), -1, vector) for pcm in corpora.held_speech for vector in talk_of(encoder, pcm, draw)]
     some = [(i, clips[j]) for i, clips in enumerate(taught) for j in draw.permutation(len(clips))[:OF_A_WORD]]
-    heard = [(i, said) for i, clip in some for quiet in [_paused(clip)] for said in (quiet, rooms.one(quiet))]
+    heard = [(i, said) for i, clip in some for quiet in [paused(clip.samples)] for said in (quiet, rooms.one(quiet))]
     words = [(-1, i, encoder.embed(one)) for i, said in heard if (one := utterance_in(said)) is not None]
-    known = enumerate(map(_paused, learned_words(corpora.words, draw)))
-    every_day = (rooms.one(quiet) if i % 2 else quiet for i, quiet in known)
+    known = (paused(clip.samples) for clip in learned_words(corpora.words, draw))
+    every_day = (rooms.one(quiet) if i % 2 else quiet for i, quiet in enumerate(known))
     chosen = [(-1, -1, encoder.embed(one)) for said in every_day if (one := utterance_in(said)) is not None]
     room = COHORT - len(chosen)
     chosen += [talk[i] for i in draw.permutation(len(talk))[: max(round(TALK * room), room - len(words))]]
@@ -105,22 +97,23 @@ def learned_words(clips: list[Clip], draw: np.random.Generator) -> list[Clip]:
 
 
 def _running(
-    encoder: Encoder, world: World, source: NDArray[np.int64], speech: list[tuple[int, Pcm]], between: list[Clip],
-    rooms: Augment, draw: np.random.Generator,
+    encoder: Encoder, world: World, source: NDArray[np.int64], speech: list[Pcm], between: list[Clip], rooms: Augment,
+    draw: np.random.Generator,
 ) -> Talk:  # fmt: skip
     """Speech as the spotter hears it, every other recording in some room, with pauses that do not count as talk.
-    ``source`` (cohort,) is the number of the recording that a stranger is from: nobody is a stranger to himself."""
+    ``source`` (cohort,) is the ``id`` of the recording that a stranger is from: nobody is a stranger to himself."""
     vectors, near, places, ends = [], [], [], []
     now = talk = 0.0
-    for i, (number, pcm) in enumerate(speech):
-        parts = [samples_of(pcm)]
+    pieces = [(id(pcm), pcm[at : at + AT_A_TIME]) for pcm in speech for at in range(0, len(pcm), AT_A_TIME)]
+    for i, (recording, piece) in enumerate(pieces):
+        parts = [piece]
         if between and i % WORD_AFTER == 0:
-            parts.append(samples_of(between[draw.integers(len(between))].samples))
-        samples = np.concatenate([np.pad(part, SAMPLE_RATE // 2) for part in parts])
+            parts.append(between[draw.integers(len(between))].samples)
+        samples = np.concatenate([paused(part) for part in parts])
         heard = windows(encoder, rooms.one(samples) if i % 2 else samples)
         placed = world.place(heard.vectors.astype(np.float32))
         vectors.append(coarse(placed))
-        strangers = source != number if (source != number).any() else source == number
+        strangers = source != recording if (source != recording).any() else source == recording
         near.append(world.among(strangers).strangers(placed))
         places.append(heard.lengths)
         ends.append(now + heard.ends)
@@ -161,8 +154,8 @@ def _some_people(clips: list[Clip], draw: np.random.Generator) -> list[Clip]:
 def _said(encoder: Encoder, clips: list[Clip], rooms: Augment) -> list[Said]:
     heard = []
     for clip in clips:
-        paused = _paused(clip)
-        for quiet, samples in ((True, paused), (False, rooms.one(paused))):
+        plain = paused(clip.samples)
+        for quiet, samples in ((True, plain), (False, rooms.one(plain))):
             utterance = utterance_in(samples)
             if utterance is not None:
                 heard.append((clip, quiet, samples, utterance))
@@ -256,11 +249,3 @@ def _of_one(said: list[Said], shots: int, draw: np.random.Generator) -> tuple[li
     again = [i for i in own if id(said[i].clip) not in used][: QUERIES // 2]
     others = [i for i, one in enumerate(said) if one.clip.speaker != person]
     return support, again + draw.permutation(others)[: len(again)].tolist()
-
-
-# -- sounds
-
-
-def _paused(clip: Clip) -> Samples:
-    """A clip with a pause around it."""
-    return np.pad(samples_of(clip.samples), SAMPLE_RATE // 2)

@@ -21,7 +21,7 @@ from speakerd.recognition.encoder import Encoder, ModelError
 from speakerd.recognition.head import Matrix
 from speakerd.training.augment import Augment
 from speakerd.training.data import Clip, Corpora, by_word, samples_of
-from speakerd.training.talk import talk_of, utterance_in
+from speakerd.training.talk import paused, talk_of, utterance_in
 
 # Kinds of classes: said by many and held out of the encoder's training; said by many and learned by it; recorded once
 # and held out. Talk and rooms are no classes.
@@ -119,12 +119,11 @@ def _chosen(corpora: Corpora, draw: np.random.Generator) -> Iterator[tuple[Clip,
 
 
 def _variants(clip: Clip, kind: int, rooms: Augment, draw: np.random.Generator) -> Iterator[tuple[Samples, bool]]:
-    plain = samples_of(clip.samples)
-    quiet = np.pad(plain, SAMPLE_RATE // 2)
+    quiet = paused(clip.samples)
     yield quiet, True
     for _ in range({HELD: 2, SEEN: 1, ONCE: ONCE_VARIANTS}[kind]):
         said = quiet
         if kind == ONCE:
             rate = draw.uniform(*SPEEDS)
-            said = np.pad(soxr.resample(plain, SAMPLE_RATE * rate, SAMPLE_RATE), SAMPLE_RATE // 2)
+            said = np.pad(soxr.resample(samples_of(clip.samples), SAMPLE_RATE * rate, SAMPLE_RATE), SAMPLE_RATE // 2)
         yield rooms.one(said), False
