@@ -41,6 +41,13 @@ def mel_matrix() -> NDArray[np.float32]:
     return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
 
 
+def runs(numbers: NDArray[np.float32], size: int, hop: int) -> NDArray[np.float32]:
+    """All whole runs of so many ``numbers`` (n,; contiguous), ``hop`` apart: a view (runs, size), as numpy's
+    sliding_window_view gives, which takes as long as the spectrum of ten of them."""
+    count = (len(numbers) - size) // hop + 1
+    return np.ndarray((count, size), np.float32, numbers, strides=(4 * hop, 4))
+
+
 class LogMel:
     """Turns samples into feature frames as they come; any split of a recording gives the same frames."""
 
@@ -54,10 +61,20 @@ class LogMel:
         self._tail = samples[frames * HOP :]
         if frames == 0:
             return np.zeros((0, MELS), np.float32)
-        blocks = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP][:frames] * window()
+        blocks = runs(samples, WINDOW, HOP) * window()
         spectrum = np.fft.rfft(blocks, FFT)
         energy = np.square(spectrum.real) + np.square(spectrum.imag)
         return np.asarray(np.log(energy.astype(np.float32) @ mel_matrix() + np.float32(FLOOR)), np.float32)
+
+
+def at_pace(features: Features, slower: float, frames: int) -> Features:
+    """The first ``frames`` of features (n, 40) of what is said so many times as slowly, at the same pitch: between two
+    frames something of both, after the last one that again."""
+    at = np.arange(frames) / slower
+    before = np.minimum(at.astype(np.intp), len(features) - 1)
+    after = np.minimum(before + 1, len(features) - 1)
+    share = (at - before).clip(0, 1).astype(np.float32)[:, None]
+    return np.asarray(features[before] * (1 - share) + features[after] * share, np.float32)
 
 
 def log_mel(samples: Samples) -> Features:

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from speakerd.audio.features import MELS, Features, Samples, log_mel
+from speakerd.audio.features import MELS, Features, Samples, log_mel, runs
 
 SHIPPED = Path(__file__).resolve().parents[1] / "models/voice.npz"
 BLOCK = 2  # feature frames in each look at the spectrum, 20 ms
@@ -68,4 +68,4 @@ def shapes(features: Features) -> Array:
 
 def _runs(rows: Array, size: int) -> Array:
     """All runs of rows (n, width) that have ``size`` numbers together: (n - size / width + 1, size)."""
-    return np.lib.stride_tricks.sliding_window_view(rows.ravel(), size)[:: rows.shape[1]]
+    return runs(rows.ravel(), size, rows.shape[1])

@@ -1,8 +1,10 @@
 """``speakerd run``, ``listen``, ``score``: everything that recognises."""
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,6 @@ INPUT = click.Path(path_type=Path, allow_dash=True)
 @common
 def run(session: Session, given: Path | None) -> None:
     """The daemon: listen, act on what is heard, answer the other commands."""
-    import os
-
     from speakerd.daemon import Daemon
 
     socket = socket_of(session.state)
@@ -108,14 +108,12 @@ def score(session: Session, files: tuple[Path, ...], listing: Any) -> None:
         raise SpeakerdError("nothing has been taught yet; begin with: speakerd enroll NAME")
     mind = session.mind
     matcher = Matcher(mind.world, knowledge.commands)
-    faults = 0
-    for path in paths:
+
+    def compared(path: str) -> tuple[dict[str, Any], str]:
         try:
             samples = read_audio(Path(path))
         except AudioFileError as error:
-            faults += 1
-            session.say({"file": path, "error": str(error)}, f"{path}: {error}")
-            continue
+            return {"file": path, "error": str(error)}, f"{path}: {error}"
         utterance, reason = _spoken(samples, session.config)
         match = matcher.match(mind.encoder.embed(utterance))
         assert match is not None  # commands are known
@@ -129,7 +127,13 @@ def score(session: Session, files: tuple[Path, ...], listing: Any) -> None:
             "reason": reason,
         }
         verdict = "accepted" if item["accepted"] else reason or "not accepted"
-        session.say(item, f"{path}: {match.command} {match.score:.2f} (threshold {match.threshold:.2f}) {verdict}")
+        return item, f"{path}: {match.command} {match.score:.2f} (threshold {match.threshold:.2f}) {verdict}"
+
+    faults = 0
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for item, words in threads.map(compared, paths):
+            session.say(item, words)
+            faults += "error" in item
     if faults:
         raise SystemExit(1)
 

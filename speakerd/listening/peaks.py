@@ -1,5 +1,6 @@
 """Peaks: one event for each utterance, from how surely something is a command at every hop."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,8 @@ WAIT = 0.4  # seconds that a command with which another one begins waits for tha
 @dataclass(frozen=True)
 class Candidate:
     """The best of the ``commands`` in the windows that end at a hop, by its ``place`` among them; ``start`` and ``end``
-    of its window in the stream, seconds. ``scores`` (commands,) and ``embedding`` (dimension,) are of that window."""
+    of its window in the stream, seconds. ``scores`` (commands,) and ``embedding`` (dimension,) are of that window, and
+    ``fits`` (commands,) says which of them are about as long."""
 
     commands: tuple[Command, ...]
     place: int
@@ -27,6 +29,7 @@ class Candidate:
     begins_another: bool
     scores: NDArray[np.float32]
     embedding: Embedding
+    fits: NDArray[np.bool_]
 
     @property
     def command(self) -> Command:
@@ -38,9 +41,14 @@ class Candidate:
 
 
 class Peaks:
-    """Push the candidate of every hop, get those that are a peak: higher than the two before and the one after."""
+    """Push the candidate of every hop, get those that are a peak: higher than the two before and the one after.
 
-    def __init__(self) -> None:
+    A peak that comes closer than ``near`` below its threshold is listened to once more (``again``) before it is decided
+    on: of many windows the best is often so by chance.
+    """
+
+    def __init__(self, near: float, again: Callable[[Candidate], Candidate]) -> None:
+        self._near, self._again = near, again
         self._before: list[float] = []  # margins of the two hops before the last
         self._last: Candidate | None = None
         self._rejected: Candidate | None = None
@@ -67,7 +75,7 @@ class Peaks:
 
     def over(self) -> list[Candidate]:
         """Nobody speaks any more: what is accepted at the last hop need not fall first."""
-        return self._peak(self._last) if self._last is not None and self._last.margin >= 0 else []
+        return self._peak(self._last) if self._last is not None and self._last.margin >= -self._near else []
 
     def close(self) -> list[Candidate]:
         """The gate has closed: what is waiting is told."""
@@ -83,14 +91,18 @@ class Peaks:
         return [held] if held is not None else []
 
     def _peak(self, peak: Candidate) -> list[Candidate]:
-        again = peak.start < self._taken - CLEAR
+        taken = peak.start < self._taken - CLEAR
         held = self._held
+        if taken and held is None:
+            return []
+        if peak.margin >= -self._near:
+            peak = self._again(peak)
         longer = held is not None and peak.margin >= 0 and begins(held.command.name, peak.command.name)
-        if again and not longer:
+        if taken and not longer:
             return []
         if peak.margin < 0:
             return self._turned_away(peak)
-        found = [] if again else self._released()
+        found = [] if taken else self._released()
         self._held, self._taken = None, peak.end
         if self._rejected is not None and self._rejected.end < peak.start:
             found = [self._rejected, *found]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.audio.segmenter import FRAME, LONGEST, Segmenter, decibels
 from speakerd.config.settings import Gate
-from speakerd.events import Detection, Evidence, Samples, Utterance
+from speakerd.events import Detection, Embedding, Evidence, Samples, Utterance
 from speakerd.listening.peaks import Candidate, Peaks
 from speakerd.listening.windows import SURE, Ear, Hops
 from speakerd.recognition.encoder import Encoder
@@ -23,7 +23,7 @@ from speakerd.recognition.world import World
 from speakerd.store.knowledge import Command, Knowledge, begins
 
 AROUND = 0.3  # seconds of sound kept before and after what was heard
-NEAR = 0.5  # deviations of genuine scores below a threshold, from which on a rough score does not do
+NEAR = 0.5  # deviations of genuine scores below a threshold, from which on a rough score, or one look, does not do
 GAIN = 0.8  # what the right course adds to a score, as a rule
 
 
@@ -59,12 +59,24 @@ class _Known:
         if close.any():
             found[best[close]] = self._matcher.scores(self._world.place(embeddings[close]))
         for row, embedding in zip(best, embeddings, strict=True):
-            command = int(self._margins(found[row : row + 1], fits[row]).argmax())
-            speaker, score = self._matcher.who(found[row], command)
-            yield Candidate(
-                self._commands, command, speaker, score, windows[row].start, windows[row].end,
-                self._begins_another[command], self._matcher.of_commands(found[row : row + 1])[0], embedding,
-            )  # fmt: skip
+            yield self._candidate(found[row], fits[row], windows[row].start, windows[row].end, embedding)
+
+    def again(self, peak: Candidate, embedding: Embedding) -> Candidate:
+        """What it is by another embedding (dimension,) of it. Of what was known before it stays what it was."""
+        if peak.commands is not self._commands:
+            return peak
+        (found,) = self._matcher.scores(self._world.place(embedding[None]))
+        return self._candidate(found, peak.fits, peak.start, peak.end, embedding)
+
+    def _candidate(
+        self, found: Matrix, fits: NDArray[np.bool_], start: float, end: float, embedding: Embedding
+    ) -> Candidate:
+        command = int(self._margins(found[None], fits).argmax())
+        speaker, score = self._matcher.who(found, command)
+        return Candidate(
+            self._commands, command, speaker, score, start, end, self._begins_another[command],
+            self._matcher.of_commands(found[None])[0], embedding, fits,
+        )  # fmt: skip
 
     def _margins(self, found: Matrix, fits: NDArray[np.bool_]) -> Matrix:
         return np.where(fits, self._matcher.of_commands(found) - self._thresholds, -np.inf)
@@ -76,7 +88,7 @@ class Spotter:
     def __init__(self, encoder: Encoder, world: World, gate: Gate, knowledge: Knowledge) -> None:
         self._encoder, self._world = encoder, world
         self._ear = Ear(encoder, gate)
-        self._peaks = Peaks()
+        self._peaks = self._no_peaks()
         self._heard: deque[Samples] = deque(maxlen=round((LONGEST + 1) * SAMPLE_RATE / FRAME))
         self.know(knowledge)
 
@@ -108,7 +120,14 @@ class Spotter:
         """The stream was interrupted: nothing that was heard before is put together with what comes."""
         self._ear.reset()
         self._heard.clear()
-        self._peaks = Peaks()
+        self._peaks = self._no_peaks()
+
+    def _no_peaks(self) -> Peaks:
+        return Peaks(NEAR * self._world.spread, self._again)
+
+    def _again(self, peak: Candidate) -> Candidate:
+        """What it is heard by itself, as examples are."""
+        return self._known.again(peak, self._encoder.embed(self._utterance(peak)))
 
     def _decided(self, known: _Known, heard: Hops, was_open: bool) -> list[Detection]:
         candidates = known.best(heard) if heard.hops else ()

@@ -37,8 +37,8 @@ def steps_of(frames: Array, runs: Sequence[slice]) -> Array:
 
 
 def joined(pooled: Array, course: Array) -> Array:
-    """Unit embeddings (n, dimension + WIDTH), half of them what is pooled (n, dimension; unit) and half the course."""
-    return np.concatenate([pooled * np.float32(0.5**0.5), course * np.float32((0.5 / STEPS) ** 0.5)], axis=1)
+    """Unit embeddings (..., dimension + WIDTH), half of them what is pooled (..., dimension; unit), half the course."""
+    return np.concatenate([pooled * np.float32(0.5**0.5), course * np.float32((0.5 / STEPS) ** 0.5)], axis=-1)
 
 
 def parted(embeddings: Array, dimension: int) -> tuple[Array, Array]:
@@ -47,6 +47,13 @@ def parted(embeddings: Array, dimension: int) -> tuple[Array, Array]:
         return embeddings, embeddings[..., :0]
     pooled, course = embeddings[..., :dimension], embeddings[..., dimension:]
     return pooled * np.float32(2**0.5), course * np.float32((2 * STEPS) ** 0.5)
+
+
+def middle(embeddings: Array, dimension: int) -> Array:
+    """What several embeddings (n, dimension [+ WIDTH]) of one utterance have in common, (dimension [+ WIDTH],)."""
+    pooled, course = parted(embeddings.sum(axis=0), dimension)
+    pooled = pooled / np.maximum(np.linalg.norm(pooled), np.float32(1e-9))
+    return joined(pooled, unit_steps(course.reshape(STEPS, SOUNDS)).ravel()) if course.size else pooled
 
 
 def arranged(many: Array) -> Array:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from speakerd.recognition.encoder import Encoder
 from speakerd.recognition.head import Adapter, Matrix, scores
 from speakerd.recognition.lengths import Fits, fitting
 from speakerd.recognition.scoring import learned
-from speakerd.recognition.world import Genuine, World, coarse
+from speakerd.recognition.world import Coarse, Genuine, Resting, World, coarse
 from speakerd.store.knowledge import Heads
 from speakerd.training.augment import Augment
 from speakerd.training.chances import Talk, Windows, chances_per_hour, windows
@@ -54,15 +55,21 @@ def build(encoder: Encoder, corpora: Corpora, adapter: Adapter, space: tuple[Mat
     world = replace(world, cohort=cohort, courses=coarse(courses))
     source, which = (np.array(column) for column in list(zip(*chosen, strict=True))[:2])
 
-    running = _running(encoder, world, source, corpora.overheard, between, rooms, draw)
-    world = running.some(draw.permutation(len(running.lengths))[:IMPOSTORS], world)
+    running, heard = _running(encoder, world, source, corpora.overheard, between, rooms, draw)
+    again = partial(_alone, encoder, world, heard)
+    some = draw.permutation(len(running.lengths))[:IMPOSTORS]
+    impostors, near = again(some)
+    world = replace(world, impostors=Resting.of(impostors), near_impostors=near, lengths=running.lengths[some])
     said = [_said(encoder, _some_people(words[word], draw), rooms) for word in taught]
     # what somebody has taught is said by no stranger
     apart = [world.among(which != i) for i in range(len(taught))]
     commands = [one for own, clips in zip(apart, said, strict=True) for one in _commands(encoder, own, clips, draw)]
-    per_hour, clumped = chances_per_hour(world, running, commands)
+    per_hour, clumped = chances_per_hour(world, running, commands, again)
     world = replace(world, impostors_per_hour=per_hour, clumped=clumped)
     return replace(world, genuine=_genuine(encoder, apart, said, draw))
+
+
+_Piece = tuple[NDArray[np.bool_], Windows]  # of talk, and who of the cohort is a stranger to it
 
 
 # -- strangers
@@ -99,10 +106,10 @@ def learned_words(clips: list[Clip], draw: np.random.Generator) -> list[Clip]:
 def _running(
     encoder: Encoder, world: World, source: NDArray[np.int64], speech: list[Pcm], between: list[Clip], rooms: Augment,
     draw: np.random.Generator,
-) -> Talk:  # fmt: skip
+) -> tuple[Talk, list[_Piece]]:  # fmt: skip
     """Speech as the spotter hears it, every other recording in some room, with pauses that do not count as talk.
     ``source`` (cohort,) is the ``id`` of the recording that a stranger is from: nobody is a stranger to himself."""
-    vectors, near, places, ends = [], [], [], []
+    vectors, near, places, ends, all_heard = [], [], [], [], []
     now = talk = 0.0
     pieces = [(id(pcm), pcm[at : at + AT_A_TIME]) for pcm in speech for at in range(0, len(pcm), AT_A_TIME)]
     for i, (recording, piece) in enumerate(pieces):
@@ -114,14 +121,30 @@ def _running(
         placed = world.place(heard.vectors.astype(np.float32))
         vectors.append(coarse(placed))
         strangers = source != recording if (source != recording).any() else source == recording
+        all_heard.append((strangers, heard))
         near.append(world.among(strangers).strangers(placed))
         places.append(heard.lengths)
         ends.append(now + heard.ends)
         now += len(samples) / SAMPLE_RATE
         talk += sum(map(len, parts)) / SAMPLE_RATE
-    return Talk(
+    running = Talk(
         np.concatenate(vectors), np.concatenate(near), np.concatenate(places), np.concatenate(ends), talk / 3600
     )  # fmt: skip
+    return running, all_heard
+
+
+def _alone(encoder: Encoder, world: World, heard: list[_Piece], some: NDArray[np.int64]) -> tuple[Coarse, Matrix]:
+    """``some`` (n,) of the windows as they are heard where they come close to a command, as ``World.place`` gives them
+    (n, dimension; coarse), and their ``strangers`` (n, 2 or 4)."""
+    first = np.cumsum([0] + [len(windows.ends) for _, windows in heard])
+    vectors, near = [], []
+    for row in some:
+        piece = int(np.searchsorted(first, row, side="right")) - 1
+        strangers, windows = heard[piece]
+        placed = world.place(windows.alone(encoder, int(row - first[piece]))[None])
+        vectors.append(coarse(placed))
+        near.append(world.among(strangers).strangers(placed))
+    return np.concatenate(vectors), np.concatenate(near)
 
 
 # -- commands
@@ -187,7 +210,7 @@ def _genuine(
 ) -> tuple[Genuine, ...]:
     """Held-out words taught in quiet, by one person or by several, then said again in all sorts of rooms by the same or
     by others: what the examples score among themselves against what the spotter finds in the next utterances."""
-    heard = [[_Query.of(world, one) for one in said] for said, world in zip(words, worlds, strict=True)]
+    heard = [[_Query(encoder, world, one.windows) for one in said] for said, world in zip(words, worlds, strict=True)]
     rows = []
     for shots in range(1, MOST_SHOTS + 1):
         own, queries = [], []
@@ -209,22 +232,25 @@ def _genuine(
     return tuple(rows)
 
 
-@dataclass(frozen=True)
 class _Query:
-    """Windows of an utterance as ``World.place`` gives them: vectors (n, dimension), near (n, 2 or 4), lengths (n,)."""
+    """An utterance as the spotter hears it, and once more where it is asked for."""
 
-    vectors: Matrix
-    near: Matrix
-    lengths: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, world: World, one: Said) -> "_Query":
-        placed = world.place(one.windows.vectors.astype(np.float32))
-        return cls(placed, world.strangers(placed), one.windows.lengths)
+    def __init__(self, encoder: Encoder, world: World, windows: Windows) -> None:
+        self._encoder, self._world, self._windows = encoder, world, windows
+        self._placed = world.place(windows.vectors.astype(np.float32))
+        self._near = world.strangers(self._placed)
+        self._alone: dict[int, tuple[Matrix, Matrix]] = {}
 
     def best(self, heads: Heads, fits: Fits) -> float | None:
-        rows = fits[self.lengths]
-        return float(scores(heads, self.vectors[rows], self.near[rows]).max()) if rows.any() else None
+        """What the best window of those that fit scores by itself."""
+        rows = np.flatnonzero(fits[self._windows.lengths])
+        if not len(rows):
+            return None
+        best = int(rows[scores(heads, self._placed[rows], self._near[rows]).max(axis=1).argmax()])
+        if best not in self._alone:
+            placed = self._world.place(self._windows.alone(self._encoder, best)[None])
+            self._alone[best] = placed, self._world.strangers(placed)
+        return float(scores(heads, *self._alone[best]).max())
 
 
 def _of_several(said: list[Said], shots: int, draw: np.random.Generator) -> tuple[list[int], list[int]]:

@@ -1,5 +1,7 @@
 """Which hops become events, on margins that are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,8 @@ NO_HEADS = Heads(np.zeros((1, 2), np.float32), np.zeros(1, np.float32))
 LIGHTS, OFF, NIGHTS = (
     Command(name, None, 0.5, 0.01, 0.1, False, NO_HEADS, (None,)) for name in ("lights", "lights off", "nights")
 )
-ALL, NOTHING = (LIGHTS, OFF, NIGHTS), np.zeros(3, np.float32)
+ALL, NOTHING, FIT = (LIGHTS, OFF, NIGHTS), np.zeros(3, np.float32), np.ones(3, bool)
+NEAR = 0.2
 HOP = 0.08
 
 
@@ -18,14 +21,14 @@ def hops(*margins: float, at: float = 1.0, command: Command = LIGHTS, long: floa
     ends = [at + HOP * i for i in range(len(margins))]
     waits = command is LIGHTS
     return [
-        Candidate(ALL, ALL.index(command), None, margin + 0.5, end - long, end, waits, NOTHING, NOTHING)
+        Candidate(ALL, ALL.index(command), None, margin + 0.5, end - long, end, waits, NOTHING, NOTHING, FIT)
         for end, margin in zip(ends, margins, strict=True)
     ]
 
 
 @pytest.fixture
 def peaks() -> Peaks:
-    return Peaks()
+    return Peaks(NEAR, lambda peak: peak)
 
 
 def told(peaks: Peaks, *several: list[Candidate]) -> list[tuple[str, float]]:
@@ -36,6 +39,21 @@ def told(peaks: Peaks, *several: list[Candidate]) -> list[tuple[str, float]]:
 
 def test_one_hump_is_one_event_at_its_highest(peaks: Peaks) -> None:
     assert told(peaks, hops(-1, 0.1, 0.3, 0.2, 0.1, 0.15, 0.1, -1, command=OFF)) == [("lights off", 1.16)]
+
+
+@pytest.mark.parametrize(
+    ("once", "again", "heard"), [(-0.1, 0.3, 1), (0.1, 0.3, 1), (0.1, -0.1, 0), (-0.3, 0.3, 0), (-0.1, -0.05, 0)]
+)
+def test_what_comes_close_is_heard_once_more_which_decides(once: float, again: float, heard: int) -> None:
+    asked: list[Candidate] = []
+
+    def listen(peak: Candidate) -> Candidate:
+        asked.append(peak)
+        return replace(peak, score=again + 0.5)
+
+    found = told(Peaks(NEAR, listen), hops(-1, once, -1, -1, command=OFF))
+    assert found == [("lights off", 1.08)] * heard
+    assert len(asked) == (once > -NEAR)
 
 
 def test_event_is_told_one_hop_after_the_peak(peaks: Peaks) -> None:

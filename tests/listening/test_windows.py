@@ -10,7 +10,6 @@ from speakerd.config import Config
 from speakerd.events import Samples
 from speakerd.house import Mind
 from speakerd.listening.windows import Ear, Hop, Hops
-from speakerd.recognition.course import parted
 from speakerd.recognition.lengths import fitting, lengths
 from tests.listening.taught import CLIPS, LAMP
 from tests.recordings import room, said
@@ -29,7 +28,8 @@ def test_window_over_a_word_is_heard_as_the_word_alone(mind: Mind) -> None:
     samples = said(1, CLIPS[LAMP][0], 1)
     utterance = find_utterance(samples)
     assert utterance is not None
-    alone, _ = parted(mind.encoder.embed(utterance), mind.encoder.pooled)
+    frames_alone = mind.encoder.frames(utterance)
+    (alone,) = mind.encoder.pool(frames_alone, [slice(0, len(frames_alone))])
     fits = np.flatnonzero(fitting(mind.encoder, [utterance.seconds])).tolist()
     heard = [(frames, window) for frames, hops in listen(mind, fits, samples) for hop in hops for window in hop]
     windows = [window for _, window in heard]

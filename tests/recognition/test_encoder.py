@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import soxr
 
 from speakerd.audio.files import from_flac, read_audio, to_flac
 from speakerd.audio.segmenter import find_utterance
@@ -89,6 +90,24 @@ def test_embedding_is_a_unit_vector_and_always_the_same(mind: Mind) -> None:
     assert np.allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-4)
     with ThreadPoolExecutor(4) as threads:
         assert np.array_equal(list(threads.map(mind.encoder.embed, utterances * 3)), embeddings * 3)
+
+
+def test_who_says_it_faster_or_slower_says_nearly_the_same(mind: Mind) -> None:
+    """What is heard at two paces changes less with the pace than what is heard as it was said."""
+    once, twice = [], []
+    for path in BUNDLED_CLIPS:
+        utterance = found(read_audio(path))
+        for rate in (0.9, 1.1):
+            played = soxr.resample(utterance.samples, 16000, round(16000 * rate))
+            other = replace(
+                utterance, samples=played, begin=round(utterance.begin * rate), end=round(utterance.end * rate)
+            )
+            twice.append(mind.encoder.embed(utterance) @ mind.encoder.embed(other))
+            once.append(
+                super(TrunkEncoder, mind.encoder).embed(utterance) @ super(TrunkEncoder, mind.encoder).embed(other)
+            )
+    assert np.mean(twice) > np.mean(once) + 0.02
+    assert (np.array(twice) > np.array(once)).mean() > 0.8
 
 
 @pytest.mark.parametrize("begin", [0, 320, 1280, 5440])

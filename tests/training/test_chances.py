@@ -1,13 +1,16 @@
 """What an hour of talk brings: running speech heard as the spotter hears it, and events counted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from speakerd.audio.segmenter import find_utterance
 from speakerd.house import Mind
 from speakerd.learning.calibration import Impostors
 from speakerd.recognition.head import scores
 from speakerd.recognition.scoring import learned
-from speakerd.recognition.world import coarse, fine
+from speakerd.recognition.world import Resting, coarse, fine
 from speakerd.training.chances import DEAF, Talk, chances_per_hour, windows
 from tests.listening.taught import CLIPS, LAMP
 from tests.recognition.worlds import around, vectors, world
@@ -25,6 +28,16 @@ def test_windows_are_those_that_the_spotter_looks_at(mind: Mind) -> None:
     assert set(some.lengths) <= {0}
 
 
+def test_window_is_heard_once_more_as_the_word_by_itself(mind: Mind) -> None:
+    utterance = find_utterance(CLIPS[LAMP][0])
+    assert utterance is not None
+    heard = windows(mind.encoder, said(1, CLIPS[LAMP][0], 1))
+    alike = [float(heard.alone(mind.encoder, row) @ mind.encoder.embed(utterance)) for row in range(len(heard.ends))]
+    at_once = heard.vectors.astype(np.float32) @ mind.encoder.embed(utterance)
+    assert max(alike) > 0.9
+    assert int(np.argmax(alike)) in np.argsort(-at_once)[:5]
+
+
 @pytest.mark.parametrize("alike", [1, 10])
 def test_windows_that_are_alike_are_one_chance(alike: int) -> None:
     """Ten thousand things are said, of each ``alike`` windows: rates must come out as the events do."""
@@ -36,8 +49,9 @@ def test_windows_that_are_alike_are_one_chance(alike: int) -> None:
     talk = Talk(several, near, np.zeros(len(several), np.int64), ends, hours)
     fits = np.ones(1, bool)
     commands = [(learned(small, [around(vectors(1, i), 7, 0.3, i)], [None])[0], fits) for i in range(60, 90)]
-    chosen = talk.some(np.random.default_rng(0).permutation(len(several))[:3000], small)
-    chances = chances_per_hour(chosen, talk, commands)
+    some = np.random.default_rng(0).permutation(len(several))[:3000]
+    chosen = replace(small, impostors=Resting.of(several[some]), near_impostors=near[some], lengths=talk.lengths[some])
+    chances = chances_per_hour(chosen, talk, commands, lambda rows: (several[rows], near[rows]))
     for asked in (1.0, 10.0):
         seen = 0
         for heads, _ in commands:
