@@ -8,7 +8,7 @@ counting what happens on held-out speech: peaks of what the spotter hears at onc
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import log
+from math import ceil, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +94,7 @@ def chances_per_hour(
             scores(heads, fine(talk.vectors[some]), talk.near[some]).max(axis=1)
             for some in np.array_split(rows, len(rows) // 20000 + 1)
         ]
-        peaks = rows[_peaks(np.concatenate(at_once), talk.ends[rows], round(ASIDE * MANY * talk.hours))]
+        peaks = rows[_peaks(np.concatenate(at_once), talk.ends[rows], ceil(ASIDE * MANY * talk.hours))]
         peaks = peaks[np.argsort(talk.ends[peaks])]
         vectors, near = again(peaks)
         found.append((talk.ends[peaks], scores(heads, fine(vectors), near).max(axis=1)))

@@ -137,7 +137,8 @@ def _alone(encoder: Encoder, world: World, heard: list[_Piece], some: NDArray[np
     """``some`` (n,) of the windows as they are heard where they come close to a command, as ``World.place`` gives them
     (n, dimension; coarse), and their ``strangers`` (n, 2 or 4)."""
     first = np.cumsum([0] + [len(windows.ends) for _, windows in heard])
-    vectors, near = [], []
+    nothing = world.place(np.zeros((0, encoder.dimension), np.float32))
+    vectors, near = [coarse(nothing)], [world.strangers(nothing)]
     for row in some:
         piece = int(np.searchsorted(first, row, side="right")) - 1
         strangers, windows = heard[piece]

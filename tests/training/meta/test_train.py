@@ -20,7 +20,7 @@ from tests.training.meta.tasks import DIMENSION
 @pytest.fixture(scope="module")
 def tried(heard: Heard) -> list[Episode]:
     episodes = heard.episodes(seed=7)
-    return [draw(episodes) for _ in range(12)]
+    return [draw(episodes) for _ in range(40)]
 
 
 @pytest.mark.parametrize("name", METHODS)
