@@ -22,6 +22,7 @@ LOWEST_HZ, HIGHEST_HZ = 60.0, 7600.0
 # Added to each band's energy before the logarithm: about white noise at -85 dBFS, the floor of a decent microphone,
 # so that digital silence and a quiet room look alike.
 FLOOR = 2e-6
+AT_ONCE = 8000  # samples of a recording: the spectra of all of it would take a megabyte for a second
 
 
 @cache
@@ -79,4 +80,6 @@ def at_pace(features: Features, slower: float, frames: int) -> Features:
 
 def log_mel(samples: Samples) -> Features:
     """Features of a whole recording: (samples // 160, 40)."""
-    return LogMel().push(samples)
+    mel = LogMel()
+    parts = [mel.push(samples[at : at + AT_ONCE]) for at in range(0, len(samples), AT_ONCE)]
+    return np.concatenate([np.zeros((0, MELS), np.float32), *parts])
