@@ -71,11 +71,15 @@ class LogMel:
 def at_pace(features: Features, slower: float, frames: int) -> Features:
     """The first ``frames`` of features (n, 40) of what is said so many times as slowly, at the same pitch: between two
     frames something of both, after the last one that again."""
-    at = np.arange(frames) / slower
-    before = np.minimum(at.astype(np.intp), len(features) - 1)
-    after = np.minimum(before + 1, len(features) - 1)
-    share = (at - before).clip(0, 1).astype(np.float32)[:, None]
-    return np.asarray(features[before] * (1 - share) + features[after] * share, np.float32)
+    last = np.array(len(features) - 1)
+    return between(features, np.minimum(np.arange(frames) / slower, last), last)
+
+
+def between(rows: NDArray[np.float32], at: NDArray[np.floating], last: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Of ``rows`` (n, width) what is at places ``at`` (...), 0 to ``last`` (broadcast to it): (..., width)."""
+    before = np.floor(at).astype(np.intp)
+    share = (at - before).astype(np.float32)[..., None]
+    return np.asarray(rows[before] * (1 - share) + rows[np.minimum(before + 1, last)] * share, np.float32)
 
 
 def log_mel(samples: Samples) -> Features:

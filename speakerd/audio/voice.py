@@ -38,8 +38,8 @@ class Voice:
         """How much ``samples`` (n,), 140 ms at least and as many as it was learned from at best, sound like a voice:
         the logarithm of the odds, 0 where the gate should open."""
         looks = shapes(log_mel(samples))
-        hidden = np.maximum(_runs(looks, len(self.first)) @ self.first + self.first_bias, 0)
-        hidden = np.maximum(_runs(hidden, len(self.second)) @ self.second + self.second_bias, 0)
+        hidden = np.maximum(runs(looks.ravel(), len(self.first), MELS) @ self.first + self.first_bias, 0)
+        hidden = np.maximum(runs(hidden.ravel(), len(self.second), hidden.shape[1]) @ self.second + self.second_bias, 0)
         pooled = np.concatenate([hidden.mean(axis=0), hidden.max(axis=0)])
         return float(pooled @ self.last + self.last_bias)
 
@@ -64,8 +64,3 @@ def shapes(features: Features) -> Array:
     bands = features[: len(features) // BLOCK * BLOCK].reshape(-1, BLOCK, MELS).mean(axis=1)
     bands = np.maximum(bands, bands.max() - RANGE)
     return np.asarray((bands - bands.mean()) / 2, np.float32)
-
-
-def _runs(rows: Array, size: int) -> Array:
-    """All runs of rows (n, width) that have ``size`` numbers together: (n - size / width + 1, size)."""
-    return runs(rows.ravel(), size, rows.shape[1])

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerd.evaluation.space import Vectors, nearest
+from speakerd.recognition.course import unit
 from speakerd.recognition.head import Matrix
-from speakerd.recognition.world import World, unit
+from speakerd.recognition.world import World
 
 UNKNOWN = -1
 

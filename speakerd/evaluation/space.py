@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from speakerd.recognition.course import parted
+from speakerd.recognition.course import parted, unit
 from speakerd.recognition.head import Matrix
-from speakerd.recognition.world import World, fine, unit, whitening_of
+from speakerd.recognition.world import World, fine, whitening_of
 
 NEAREST = 100  # of the cohort
 Rows = NDArray[np.intp] | NDArray[np.bool_] | slice

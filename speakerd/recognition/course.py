@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from speakerd.audio.features import between
+
 STEPS, SOUNDS = 12, 32
 WIDTH = STEPS * SOUNDS
 BAND = 3  # steps, by which the same sound may be early or late
@@ -22,7 +24,7 @@ Array = NDArray[np.float32]
 
 def courses(sounds: Array, runs: Sequence[slice]) -> Array:
     """The courses (runs, WIDTH) of runs of frames (frames, SOUNDS), every step of unit length."""
-    return unit_steps(steps_of(sounds, runs)).reshape(len(runs), WIDTH)
+    return unit(steps_of(sounds, runs)).reshape(len(runs), WIDTH)
 
 
 def steps_of(frames: Array, runs: Sequence[slice]) -> Array:
@@ -31,9 +33,7 @@ def steps_of(frames: Array, runs: Sequence[slice]) -> Array:
     first = np.array([run.start for run in runs])[:, None]
     last = np.array([run.stop for run in runs])[:, None] - 1
     at = first + (last - first) * np.linspace(0, 1, STEPS, dtype=np.float32)
-    before = np.floor(at).astype(np.intp)
-    share = (at - before).astype(np.float32)[..., None]
-    return np.asarray(frames[before] * (1 - share) + frames[np.minimum(before + 1, last)] * share, np.float32)
+    return between(frames, at, last)
 
 
 def joined(pooled: Array, course: Array) -> Array:
@@ -52,8 +52,8 @@ def parted(embeddings: Array, dimension: int) -> tuple[Array, Array]:
 def middle(embeddings: Array, dimension: int) -> Array:
     """What several embeddings (n, dimension [+ WIDTH]) of one utterance have in common, (dimension [+ WIDTH],)."""
     pooled, course = parted(embeddings.sum(axis=0), dimension)
-    pooled = pooled / np.maximum(np.linalg.norm(pooled), np.float32(1e-9))
-    return joined(pooled, unit_steps(course.reshape(STEPS, SOUNDS)).ravel()) if course.size else pooled
+    pooled = unit(pooled)
+    return joined(pooled, unit(course.reshape(STEPS, SOUNDS)).ravel()) if course.size else pooled
 
 
 def arranged(many: Array) -> Array:
@@ -86,7 +86,7 @@ def middles(several: Array) -> Array:
     total = np.zeros_like(steps)
     for other in steps:
         total += other[places(steps, other)]
-    return unit_steps(total).reshape(several.shape)
+    return unit(total).reshape(several.shape)
 
 
 def places(steps: Array, other: Array) -> NDArray[np.intp]:
@@ -95,5 +95,5 @@ def places(steps: Array, other: Array) -> NDArray[np.intp]:
     return np.asarray((steps @ other.T - 3 * away).argmax(axis=-1))
 
 
-def unit_steps(steps: Array) -> Array:
-    return np.asarray(steps / np.maximum(np.linalg.norm(steps, axis=-1, keepdims=True), 1e-9), np.float32)
+def unit(vectors: Array) -> Array:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9), np.float32)

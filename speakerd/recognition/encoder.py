@@ -10,6 +10,7 @@ that embeddings of different encoders are never compared. Encoders of another ma
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -91,10 +92,9 @@ class Encoder(Protocol):
         """The trunk frames (frames, width) of an utterance heard alone: nothing before its pre-roll plays a part. A
         recording that was cut off close to the speech is heard with silence before it, as nothing in a stream comes at
         once."""
-        lead = max(0, LEAD - utterance.begin)
-        run = self.run_of(utterance.begin + lead, utterance.end + lead)
-        samples = np.pad(utterance.samples, (lead, 0))[: self.reach(run.stop)]
-        return self.stream().push(np.pad(samples, (0, self.reach(run.stop) - len(samples))))[run]
+        utterance = _led(utterance)
+        run = self.run_of(utterance.begin, utterance.end)
+        return self.stream().push(_lasting(utterance.samples, self.reach(run.stop)))[run]
 
 
 class TrunkEncoder(Encoder):
@@ -148,12 +148,10 @@ class TrunkEncoder(Encoder):
     def embed(self, utterance: Utterance) -> Embedding:
         """The embedding (dimension,) of an utterance heard alone, a little faster and a little slower than it was said:
         what both have in common. Takes twice what one window does."""
-        lead = max(0, LEAD - utterance.begin)
-        begin, end = utterance.begin + lead, utterance.end + lead
-        runs = [self.run_of(round(slower * begin), round(slower * end)) for slower in PACES]
+        utterance = _led(utterance)
+        runs = [self.run_of(round(slower * utterance.begin), round(slower * utterance.end)) for slower in PACES]
         long = max(self.reach(round(run.stop / slower) + 1) for run, slower in zip(runs, PACES, strict=True))
-        samples = np.pad(utterance.samples, (lead, 0))[:long]
-        features = log_mel(np.pad(samples, (0, long - len(samples))))
+        features = log_mel(_lasting(utterance.samples, long))
         found = []
         for run, slower in zip(runs, PACES, strict=True):
             frames, _ = self.advance(at_pace(features, slower, run.stop * STRIDE), self.first_state())
@@ -185,6 +183,17 @@ class TrunkStream:
             return np.zeros((0, 0), np.float32)
         frames, self._state = self._encoder.advance(features[:whole], self._state)
         return frames
+
+
+def _led(utterance: Utterance) -> Utterance:
+    """With silence before it where there is too little."""
+    lead = max(0, LEAD - utterance.begin)
+    samples = np.pad(utterance.samples, (lead, 0))
+    return replace(utterance, samples=samples, begin=utterance.begin + lead, end=utterance.end + lead)
+
+
+def _lasting(samples: Samples, long: int) -> Samples:
+    return np.pad(samples[:long], (0, max(0, long - len(samples))))
 
 
 def _sounds(path: Path) -> tuple[Array, Array]:

@@ -14,8 +14,8 @@ import onnxruntime
 
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.events import Samples
+from speakerd.recognition.course import unit
 from speakerd.recognition.encoder import Array, Encoder, ModelError, open_model
-from speakerd.recognition.world import unit
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speakerd.events import Embedding
-from speakerd.recognition.course import alike, arranged, parted
+from speakerd.recognition.course import alike, arranged, parted, unit
 from speakerd.recognition.encoder import ModelError
 from speakerd.recognition.head import Adapter, Matrix, nearest, scores
 from speakerd.recognition.lengths import Fits
@@ -224,10 +224,6 @@ def coarse(vectors: Matrix) -> Coarse:
 
 def fine(vectors: Coarse) -> Matrix:
     return vectors * GRAIN
-
-
-def unit(vectors: Matrix) -> Matrix:
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9), np.float32)
 
 
 def whitening_of(embeddings: Matrix, floor: float = 1.0) -> tuple[Matrix, Matrix]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speakerd.recognition.course import SOUNDS, places, steps_of, unit_steps
+from speakerd.recognition.course import SOUNDS, places, steps_of, unit
 from speakerd.recognition.encoder import TrunkEncoder
 from speakerd.recognition.head import Matrix
 from speakerd.recognition.world import whitening_of
@@ -57,7 +57,7 @@ def _apart(
 ) -> Iterator[Matrix]:
     """How the steps (STEPS, width) of one person's word differ from those of another's that sound most like them."""
     steps = [steps_of(frames, [slice(0, len(frames))])[0] for _, frames in said]
-    seen = [unit_steps((one - mean) @ whitening) for one in steps]
+    seen = [unit((one - mean) @ whitening) for one in steps]
     for i, j in draw.integers(len(said), size=(PAIRS, 2)):
         if said[i][0] != said[j][0]:
             yield steps[i] - steps[j][places(seen[i], seen[j])]

@@ -137,15 +137,15 @@ def _alone(encoder: Encoder, world: World, heard: list[_Piece], some: NDArray[np
     """``some`` (n,) of the windows as they are heard where they come close to a command, as ``World.place`` gives them
     (n, dimension; coarse), and their ``strangers`` (n, 2 or 4)."""
     first = np.cumsum([0] + [len(windows.ends) for _, windows in heard])
+    of = np.searchsorted(first, some, side="right") - 1
     nothing = world.place(np.zeros((0, encoder.dimension), np.float32))
-    vectors, near = [coarse(nothing)], [world.strangers(nothing)]
-    for row in some:
-        piece = int(np.searchsorted(first, row, side="right")) - 1
+    vectors, near = (np.zeros((len(some), like.shape[1]), np.float32) for like in (nothing, world.strangers(nothing)))
+    for piece in np.unique(of):
         strangers, windows = heard[piece]
-        placed = world.place(windows.alone(encoder, int(row - first[piece]))[None])
-        vectors.append(coarse(placed))
-        near.append(world.among(strangers).strangers(placed))
-    return np.concatenate(vectors), np.concatenate(near)
+        rows = np.flatnonzero(of == piece)
+        vectors[rows] = world.place(np.stack([windows.alone(encoder, row) for row in some[rows] - first[piece]]))
+        near[rows] = world.among(strangers).strangers(vectors[rows])
+    return coarse(vectors), near
 
 
 # -- commands

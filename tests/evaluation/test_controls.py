@@ -9,9 +9,10 @@ from speakerd.evaluation.controls import CONTROLS, UNKNOWN
 from speakerd.evaluation.product import taught
 from speakerd.evaluation.space import Vectors, fully_white, nearest, unwhitened
 from speakerd.learning.calibration import TALK_HOURS, own_scores, promise
+from speakerd.recognition.course import unit
 from speakerd.recognition.head import Matrix, scores
 from speakerd.recognition.scoring import learned
-from speakerd.recognition.world import Resting, World, coarse, fine, unit
+from speakerd.recognition.world import Resting, World, coarse, fine
 from tests.recognition.worlds import DIMENSION, around, vectors, world
 
 SHOTS, COMMANDS = 4, 3

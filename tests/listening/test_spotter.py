@@ -59,9 +59,7 @@ def test_stream_and_recording_of_the_same_sound_score_alike(spotter: Spotter, mi
         assert utterance is not None
         alone = matcher.match(mind.encoder.embed(utterance))
         assert alone is not None
-        assert one.score == pytest.approx(
-            alone.score, abs=0.5
-        )  # of 5; what is cut at a hop is heard again as it was cut
+        assert one.score == pytest.approx(alone.score, abs=0.5)  # of 5; cut at other hops
 
 
 def test_nothing_is_detected_while_nothing_is_known(mind: Mind) -> None:

@@ -15,7 +15,7 @@ from speakerd.recognition.course import (
     joined,
     middles,
     parted,
-    unit_steps,
+    unit,
 )
 
 RUNS = [slice(0, 3), slice(2, 20), slice(19, 20), slice(0, 40)]
@@ -23,7 +23,7 @@ RUNS = [slice(0, 3), slice(2, 20), slice(19, 20), slice(0, 40)]
 
 def sounds(many: int, seed: int = 0) -> Array:
     """Frames of many sounds, each unlike the others."""
-    return unit_steps(np.random.default_rng(seed).normal(size=(many, SOUNDS)).astype(np.float32))
+    return unit(np.random.default_rng(seed).normal(size=(many, SOUNDS)).astype(np.float32))
 
 
 def said(order: list[float], frames: Array) -> Array:
@@ -50,7 +50,7 @@ def test_runs_of_one_stream_have_the_courses_that_they_have_alone() -> None:
 
 
 def test_an_embedding_is_a_unit_vector_of_both() -> None:
-    pooled, course = unit_steps(sounds(5)[:, :20]), courses(sounds(40), [slice(i, i + 9) for i in range(5)])
+    pooled, course = unit(sounds(5)[:, :20]), courses(sounds(40), [slice(i, i + 9) for i in range(5)])
     both = joined(pooled, course)
     np.testing.assert_allclose(np.linalg.norm(both, axis=1), 1, atol=1e-5)
     for one, expected in zip(parted(both, 20), (pooled, course), strict=True):
@@ -89,7 +89,7 @@ def test_what_several_have_in_common() -> None:
     np.testing.assert_allclose(middles(one), one, atol=1e-5)
     np.testing.assert_allclose(middles(np.repeat(one, 3, axis=0)), np.repeat(one, 3, axis=0), atol=1e-5)
     frames, draw = sounds(20), np.random.default_rng(3)
-    noisy = [unit_steps(frames + 0.2 * draw.normal(size=frames.shape).astype(np.float32)) for _ in range(5)]
+    noisy = [unit(frames + 0.2 * draw.normal(size=frames.shape).astype(np.float32)) for _ in range(5)]
     takes = courses(np.concatenate(noisy), [slice(20 * i, 20 * i + 20) for i in range(5)])
     found = middles(takes)
     assert found.shape == (5, WIDTH)

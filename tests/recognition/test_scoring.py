@@ -10,9 +10,10 @@ from speakerd.audio.segmenter import find_utterance
 from speakerd.demo.truth import lessons
 from speakerd.house import Mind
 from speakerd.learning.enlarge import enlarge
+from speakerd.recognition.course import unit
 from speakerd.recognition.head import NEAREST, Matrix, scores
 from speakerd.recognition.scoring import LEADS, WEIGHTS, Matcher, learned
-from speakerd.recognition.world import World, fine, unit
+from speakerd.recognition.world import World, fine
 from speakerd.store.knowledge import Command, Heads
 from tests.recognition.worlds import DIMENSION, around, vectors, world
 

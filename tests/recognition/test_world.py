@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from speakerd.recognition.course import unit
 from speakerd.recognition.encoder import ModelError
 from speakerd.recognition.head import NEAREST, Adapter
-from speakerd.recognition.world import Resting, World, coarse, fine, unit, whitening_of
+from speakerd.recognition.world import Resting, World, coarse, fine, whitening_of
 from speakerd.store.knowledge import Heads
 from tests.recognition.worlds import DIMENSION, around, vectors, world, write_adapter
 

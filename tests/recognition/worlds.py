@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import onnx
 
+from speakerd.recognition.course import unit
 from speakerd.recognition.head import Adapter, Matrix
-from speakerd.recognition.world import Genuine, Resting, World, coarse, fine, unit
+from speakerd.recognition.world import Genuine, Resting, World, coarse, fine
 from speakerd.training.meta.export import export
 from speakerd.training.meta.inner import first_params
 

@@ -10,8 +10,8 @@ from speakerd.demo.truth import STREAM
 from speakerd.evaluation.material import Material
 from speakerd.events import Utterance
 from speakerd.house import Mind
+from speakerd.recognition.course import unit
 from speakerd.recognition.head import Matrix
-from speakerd.recognition.world import unit
 from speakerd.training.data import Clip, Corpora, Pcm, read_pcm
 from speakerd.training.run import LEVERS
 from tests.evaluation.conftest import data, material, speech

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from speakerd.errors import SpeakerdError
+from speakerd.recognition.course import unit
 from speakerd.recognition.scoring import WEIGHTS
-from speakerd.recognition.world import unit
 from speakerd.training.meta.cache import HELD, ONCE, ROOM, SEEN, TALK, Cache
 from speakerd.training.meta.inner import Task
 

@@ -20,10 +20,10 @@ from speakerd.evaluation.episodes import Episode, Task
 from speakerd.evaluation.metrics import Interval, accuracy_at, interval, rejects_saved
 from speakerd.evaluation.sounds import NOTHING, hear, speech_in, words_in
 from speakerd.evaluation.space import Vectors
-from speakerd.recognition.course import parted
+from speakerd.recognition.course import parted, unit
 from speakerd.recognition.encoder import Encoder, TrunkEncoder
 from speakerd.recognition.head import Adapter, Matrix
-from speakerd.recognition.world import Resting, World, coarse, unit, whitening_of
+from speakerd.recognition.world import Resting, World, coarse, whitening_of
 from speakerd.training.meta.cache import Cache
 from speakerd.training.meta.episodes import Episodes
 from speakerd.training.meta.inner import Learn, Params, scores, strangers

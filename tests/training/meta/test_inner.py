@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.func import grad, jacrev
 
+from speakerd.recognition.course import unit
 from speakerd.recognition.head import NEAREST
-from speakerd.recognition.world import unit
 from speakerd.training.meta import anil, fomaml, maml
 from speakerd.training.meta.cache import HELD
 from speakerd.training.meta.inner import (
