@@ -97,10 +97,10 @@ class Listening(Struct, frozen=True, forbid_unknown_fields=True):
             gt=0,
             le=1,
             description="The largest share of the true ones that a command may be expected to miss. Where the false "
-            "accepts could be kept down only by missing more, this limit wins, up to one false accept per hour of "
+            "accepts could be kept down only by missing more, this limit wins, up to two false accepts per hour of "
             "talk, and the command is marked over budget.",
         ),
-    ] = 0.06
+    ] = 0.2
     requires: Annotated[
         dict[Text, Requirement],
         Meta(

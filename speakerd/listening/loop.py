@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 TAP_FRAMES = 500  # ten seconds: a listener-in that is slower loses frames, the loop never waits for it
 # Seconds that sound may gather while nobody speaks: a command is longer, and what has gathered is caught up with at
 # once. And in the middle of talk, where a decision waits not quite as long for the end of the word.
-QUIET, TALK = 0.55, 0.25
+QUIET, TALK = 0.45, 0.25
 
 
 class Loop:

@@ -25,6 +25,7 @@ from speakerd.training.talk import paused, talk_of, utterance_in
 MOST_SHOTS = 10
 DRAWS = 30
 QUERIES = 30  # in each
+ENOUGH = 0.75  # of the draws must be possible; of more examples than that as much is expected as of fewer
 COHORT, IMPOSTORS = 700, 6000
 TALK = 0.75  # of the strangers in the cohort that are not learned words: what a speaker hears all day
 OF_A_WORD = 20  # clips, in the cohort or between the talk, at most
@@ -212,7 +213,7 @@ def _genuine(
     """Held-out words taught in quiet, by one person or by several, then said again in all sorts of rooms by the same or
     by others: what the examples score among themselves against what the spotter finds in the next utterances."""
     heard = [[_Query(encoder, world, one.windows) for one in said] for said, world in zip(words, worlds, strict=True)]
-    rows = []
+    rows: list[Genuine] = []
     for shots in range(1, MOST_SHOTS + 1):
         own, queries = [], []
         for said, asked, world in zip(words, heard, worlds, strict=True):
@@ -227,6 +228,9 @@ def _genuine(
                 among = own_scores(world, examples, [None] * shots)
                 own.append(np.full(len(found), among.mean() if shots > 1 else 0.0))
                 queries.append(found)
+        if rows and len(queries) < ENOUGH * DRAWS * len(words):  # few words have so many speakers: no others to compare
+            rows.append(rows[-1])
+            continue
         x, y = np.concatenate(own), np.concatenate(queries)
         slope, base = np.polyfit(x, y, 1) if shots > 1 else (0.0, y.mean())
         rows.append(Genuine(*map(float, (y.mean(), y.std(), base, slope, (y - base - slope * x).std()))))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from speakerd.recognition.course import unit
-from speakerd.recognition.encoder import ModelError
+from speakerd.recognition.encoder import BUNDLED, ModelError
 from speakerd.recognition.head import NEAREST, Adapter
 from speakerd.recognition.world import Resting, World, coarse, fine, whitening_of
 from speakerd.store.knowledge import Heads
@@ -185,3 +185,10 @@ def test_worlds_are_told_apart_by_space_strangers_and_head(tmp_path: Path) -> No
     ]
     assert len({small.id for small in (world(), *others)}) == 5
     assert world().id == world().id
+
+
+@pytest.mark.parametrize("models", [BUNDLED, BUNDLED / "small"])
+def test_more_examples_are_not_expected_to_be_heard_less(models: Path) -> None:
+    means = np.load(models / "world.npz")["genuine"][:, 0]
+    assert len(means) == 10
+    assert (np.diff(means) > -0.01).all(), "of few words there are so many speakers, and they are others"

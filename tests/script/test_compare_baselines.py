@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from speakerd.cli import main as speakerd
+from speakerd.config import Config
+from speakerd.house import Mind
 from tests.evaluation.conftest import data, speech
 from tests.script.loading import SCRIPT, load
 
@@ -127,6 +129,22 @@ def test_some_of_the_trials_are_the_same_clips_in_every_draw(
         assert [whole.draw.tried[row] for row in small.rows] == small.draw.tried
         assert [words[i] for i in small.truth] == [Path(clips[i].path).parent.name for i in asked]
     assert set(few[0].draw.tried[4:]) == set(few[1].draw.tried[4:])
+
+
+def test_speakerd_has_no_lead_over_itself_on_some_of_the_trials(
+    script: ModuleType, evaluated: tuple[dict[str, Any], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = Config()
+    mind = Mind.load(config)
+    monkeypatch.setitem(script.PEERS, "Raven", script.Peer("itself", (), (2, 5, 7)))
+    monkeypatch.setattr(script, "set_up", lambda *_: Path(sys.executable))
+    monkeypatch.setattr(script, "ask", lambda peer, python, asked: script.own.answers(mind, config, asked))
+    compare(script, "--episodes", evaluated[1], "--system", "Raven", "--json", tmp_path / "figures.json")
+    (line,) = [x for x in json.loads((tmp_path / "figures.json").read_text())["lines"] if x["system"] == "Raven"]
+    assert (line["draws"], line["queries"], line["negatives"]) == (2, 5, 7)
+    assert line["closed_set"]["mean"] > 0.5, "a case in which a lead of another clip's score would show"
+    for lead in ("gain_at_1", "gain_at_5"):
+        assert [line[lead][bound] for bound in ("mean", "low", "high")] == [0, 0, 0]
 
 
 def test_the_lead_is_taken_draw_by_draw(script: ModuleType) -> None:
