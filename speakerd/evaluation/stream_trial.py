@@ -32,7 +32,7 @@ BUDGETS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)  # false accepts per hour of ta
 
 
 @dataclass(frozen=True)
-class _Playing:
+class Played:
     """A source that plays samples as fast as they are taken."""
 
     samples: Samples
@@ -71,7 +71,7 @@ def listen(mind: Mind, config: Config, stream: Stream) -> Heard:
         if policy.judge(detection).accepted == detection.accepted:
             heard.append(detection)
 
-    Loop(_Playing(stream.samples), Spotter(mind.encoder, mind.world, config.gate, knowledge)).run(judged)
+    Loop(Played(stream.samples), Spotter(mind.encoder, mind.world, config.gate, knowledge)).run(judged)
     fires = tuple(Fire(_told(one), one.command, one.score, one.threshold) for one in heard)
     return Heard(stream.name, stream.seconds, stream.talk, stream.said, fires, promised)
 
