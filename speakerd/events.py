@@ -78,14 +78,10 @@ class Evidence:
     utterance: Utterance | None = None
 
     def too_close(self, command: str, lead: float) -> str | None:
-        """Another command that is accepted, too, and scores within ``lead`` of ``command``."""
-        score = self.scores[self.names.index(command)]
-        rivals = [
-            (float(self.scores[i]), name)
-            for i, name in enumerate(self.names)
-            if name != command and self.scores[i] >= self.thresholds[i] and abs(self.scores[i] - score) < lead
-        ]
-        return max(rivals)[1] if rivals else None
+        """Another command that scores within ``lead`` of ``command``, or more: whether it is accepted itself or not."""
+        others = np.where(np.array([name == command for name in self.names]), -np.inf, self.scores)
+        rival = int(others.argmax())
+        return self.names[rival] if others[rival] > self.scores[self.names.index(command)] - lead else None
 
     def next_after(self, command: str) -> tuple[str, float] | None:
         """The command that came nearest to its threshold beside ``command``, and its score."""

@@ -109,8 +109,8 @@ class Listening(Struct, frozen=True, forbid_unknown_fields=True):
             examples=[{"lights off": Requirement("computer")}],
         ),
     ] = {}
-    # 0.6 leaves an eighth of the false accepts (19 of 150, in two hours): a day in which it always plays holds six times
-    # the talk that a budget is made for. Of commands 15 dB above what is played 67 % are heard, without it 85 %
+    # 0.6 leaves an eighth of the false accepts (19 of 150, in two hours): a day in which it always plays holds six
+    # times the talk that a budget is made for. Of commands 15 dB above what is played 67 % are heard, without it 85 %
     # (script/measure-playing --minutes 10).
     playing_margin: Annotated[
         float,

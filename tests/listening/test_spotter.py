@@ -111,6 +111,18 @@ def test_other_knowledge_counts_from_the_next_frame_on(spotter: Spotter, taught:
     assert [one.command for one in accepted(spotter, said(1, CLIPS[MUSIC][0], 1))] == [MUSIC]
 
 
+def test_it_is_the_command_that_scores_most_and_not_the_one_with_the_lowest_threshold(
+    mind: Mind, taught: Knowledge
+) -> None:
+    low = tuple(replace(c, threshold=-9.0) if c.name == LAMP else c for c in taught.commands)
+    spotter = Spotter(mind.encoder, mind.world, Config().gate, Knowledge(2, taught.encoder, low))
+    found = accepted(spotter, said(1, CLIPS[MUSIC][0], 1))
+    assert MUSIC in [one.command for one in found]
+    for one in found:
+        assert one.evidence is not None
+        assert one.score == one.evidence.scores.max()
+
+
 def test_every_word_of_people_is_compared_once_and_in_order(spotter: Spotter) -> None:
     words = clips("hadouken", 6) + clips("goodnight", 6)
     found = heard(spotter, said(1, *(piece for word in words for piece in (word, 1)), 1))
