@@ -13,7 +13,7 @@ import pytest
 
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.audio.files import read_audio
-from speakerd.demo.truth import STREAM
+from speakerd.demo.truth import STREAM, said_in_stream
 from speakerd.events import Samples
 
 DATA = Path(__file__).resolve().parents[2] / "shared/data"
@@ -60,7 +60,8 @@ def noises(kind: str = "") -> list[Samples]:
 def speech(seconds: float) -> Samples:
     """Somebody who speaks: a person where there are recordings, else a synthesiser."""
     path = DATA / "speech/dev/librispeech-0001.opus"
-    return read_audio(path if path.exists() else STREAM)[: round(seconds * SAMPLE_RATE)]
+    begin, samples = (0.0, read_audio(path)) if path.exists() else (said_in_stream()[0].begin, read_audio(STREAM))
+    return samples[round(begin * SAMPLE_RATE) :][: round(seconds * SAMPLE_RATE)]
 
 
 def room(seconds: float, seed: int = 0, level: float = -66.0) -> Samples:
