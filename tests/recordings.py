@@ -58,10 +58,13 @@ def noises(kind: str = "") -> list[Samples]:
 
 
 def speech(seconds: float) -> Samples:
-    """Somebody who speaks: a person where there are recordings, else a synthesiser."""
+    """Somebody who speaks and says no command: a person where there are recordings, else a synthesiser."""
     path = DATA / "speech/dev/librispeech-0001.opus"
-    begin, samples = (0.0, read_audio(path)) if path.exists() else (said_in_stream()[0].begin, read_audio(STREAM))
-    return samples[round(begin * SAMPLE_RATE) :][: round(seconds * SAMPLE_RATE)]
+    if path.exists():
+        return read_audio(path)[: round(seconds * SAMPLE_RATE)]
+    stream, others = read_audio(STREAM), [one for one in said_in_stream() if one.command is None]
+    pieces = [stream[round(one.begin * SAMPLE_RATE) : round((one.end + 0.3) * SAMPLE_RATE)] for one in others]
+    return np.concatenate(pieces)[: round(seconds * SAMPLE_RATE)]
 
 
 def room(seconds: float, seed: int = 0, level: float = -66.0) -> Samples:
