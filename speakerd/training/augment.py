@@ -90,9 +90,16 @@ class Augment:
     def _noises(self, shape: torch.Size) -> Tensor:
         """Pieces of recorded noise (two of three) or coloured noise, each at unit level."""
         batch, length = shape
-        pieces = torch.stack([self.noise[at : at + length] for at in self._places(len(self.noise) - length, batch)])
-        which = self._places(len(self.made), batch)
-        starts = self._places(self.made.shape[1] - length, batch)
-        made = torch.stack([self.made[w, at : at + length] for w, at in zip(which, starts, strict=True)])
+        (noise,), coloured = _longer(self.noise[None], length), _longer(self.made, length)
+        pieces = torch.stack([noise[at : at + length] for at in self._places(len(noise) - length, batch)])
+        which = self._places(len(coloured), batch)
+        starts = self._places(coloured.shape[1] - length, batch)
+        made = torch.stack([coloured[w, at : at + length] for w, at in zip(which, starts, strict=True)])
         made = torch.where(self._uniform(batch, 0, 1) < 0.67, pieces, made)
         return made / made.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-4)
+
+
+def _longer(sounds: Tensor, length: int) -> Tensor:
+    """Sounds (n, samples) over and over again, until they are longer than that."""
+    times = length // sounds.shape[1] + 1
+    return sounds.repeat(1, times) if times > 1 else sounds

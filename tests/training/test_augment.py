@@ -73,3 +73,11 @@ def test_noise_is_drawn_from_the_recordings(scenes: torch.Tensor) -> None:
     at = 1000 * scenes.shape[1] // SECOND
     hums = spectrum[:, at] > 10 * spectrum[:, at + 20 : at + 200].median(dim=1).values
     assert 0.3 < hums.float().mean() < 0.75
+
+
+def test_a_scene_may_be_longer_than_any_noise(scenes: torch.Tensor, noise: torch.Tensor) -> None:
+    long = scenes.flatten()[None].repeat(1, 1 + 31 * 16000 // scenes.numel())  # who trains may have long recordings
+    heard = Augment(noise[:8000], 6)(torch.cat([long, torch.zeros_like(long)]))
+    assert heard.shape == (2, long.shape[1])
+    assert torch.isfinite(heard).all()
+    assert heard[0, -8000:].abs().max() > 0
