@@ -10,7 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from speakerd.audio.features import SAMPLE_RATE
 from speakerd.audio.files import read_recording, seconds_of
@@ -22,6 +21,7 @@ from speakerd.evaluation.material import Material
 from speakerd.evaluation.sounds import Sounds, recordings
 from speakerd.evaluation.streams import Said, Stream, loudest
 from speakerd.events import Samples
+from speakerd.learning.enlarge import convolved
 
 MINUTES = 10  # of a stream, if there are at least two as long
 Generator = np.random.Generator
@@ -160,9 +160,9 @@ class _Scene:
         """Lay speech down at a level (dBFS) and some distance; where it begins, in samples."""
         at = self._at
         samples = samples[: max(0, self.left)]
-        response = self._tail * 10 ** (-self.draw.uniform(-3, 15) / 20)  # direct to reverberant
+        response = np.asarray(self._tail * 10 ** (-self.draw.uniform(-3, 15) / 20), np.float32)  # direct to reverberant
         response[0] = 1
-        heard = _convolved(samples, response)[: self.left]
+        heard = convolved(samples, response)[: self.left]
         self._samples[at : at + len(heard)] += heard * (10 ** (level / 20) / max(loudest(heard), 1e-5))
         self._at += len(samples)
         self.talk += len(samples)
@@ -193,12 +193,6 @@ def _quietest(samples: Samples, near: int) -> int:
     blocks = samples[first : near + SAMPLE_RATE // 2]
     blocks = blocks[: len(blocks) // block * block].reshape(-1, block)
     return first + (int(np.argmin(np.square(blocks).sum(axis=1))) * block if len(blocks) else 0)
-
-
-def _convolved(samples: Samples, response: NDArray[np.float64]) -> Samples:
-    length = len(samples) + len(response) - 1
-    size = 1 << (length - 1).bit_length()
-    return np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(response, size), size)[:length].astype(np.float32)
 
 
 def _speech_in(clip: Samples) -> tuple[int, int]:

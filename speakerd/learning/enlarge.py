@@ -50,9 +50,15 @@ def enlarge(utterance: Utterance, room: Samples | None = None) -> Iterator[Utter
 
 def in_room(samples: Samples, response: Samples) -> Samples:
     """What becomes of samples (n,) in a room with that impulse response; as long as before."""
-    size = 1 << (len(samples) + len(response)).bit_length()
-    played = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(response, size), size)[: len(samples)]
-    return np.asarray(np.clip(played, -1, 1), np.float32)
+    return np.clip(convolved(samples, response)[: len(samples)], -1, 1)
+
+
+def convolved(samples: Samples, response: Samples) -> Samples:
+    """Samples (n,) with an impulse response (m,) and all of its echoes, (n + m - 1,)."""
+    length = len(samples) + len(response) - 1
+    size = 1 << (length - 1).bit_length()
+    heard = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(response, size), size)
+    return np.asarray(heard[:length], np.float32)
 
 
 def _around(utterance: Utterance) -> Samples:
