@@ -97,7 +97,8 @@ class Browser:
 
     def complaints(self) -> list[str]:
         """What the browser found wrong: faults in scripts, forbidden content."""
-        return [str(entry["message"]) for entry in self.chrome.get_log("browser") if entry["level"] == "SEVERE"]
+        entries = self.chrome.get_log("browser")  # type: ignore[no-untyped-call]
+        return [str(entry["message"]) for entry in entries if entry["level"] == "SEVERE"]
 
 
 @contextmanager
