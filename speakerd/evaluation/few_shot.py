@@ -15,7 +15,15 @@ from speakerd.config.settings import Listening
 from speakerd.evaluation.conditions import Level, change_of, snr_of
 from speakerd.evaluation.controls import Score, Scorer
 from speakerd.evaluation.episodes import Episode
-from speakerd.evaluation.metrics import Interval, accuracy_at, auroc, interval, rejects_saved, threshold_at
+from speakerd.evaluation.metrics import (
+    Interval,
+    accuracy_at,
+    accuracy_with_own,
+    auroc,
+    interval,
+    rejects_saved,
+    threshold_at,
+)
 from speakerd.evaluation.product import Fitting, taught
 from speakerd.evaluation.space import Vectors
 from speakerd.recognition.world import World
@@ -27,16 +35,27 @@ REJECTED = -np.inf  # the score of what holds no utterance
 
 @dataclass(frozen=True)
 class Draw:
-    """The outcome of one draw: best score of each query (queries,) and whether it was named right; best score of each
-    negative (negatives,) and of each shipped impostor."""
+    """The outcome of one draw: best score of each query (queries,), which of ``commands`` has it and whether that is
+    right; best score of each negative (negatives,) and which has it; best score of each shipped impostor."""
 
     best: NDArray[np.float32]
+    named: NDArray[np.intp]
     right: NDArray[np.bool_]
     negatives: NDArray[np.float32]
+    taken_for: NDArray[np.intp]
     impostors: NDArray[np.float32]
+    commands: int
 
     def accuracy(self, rate: float) -> float:
         return accuracy_at(self.best, self.right, self.negatives, rate) if len(self.negatives) else np.nan
+
+    def accuracy_with_own(self, rate: float) -> float:
+        """The same with a threshold for each command, which all accept as much."""
+        if not len(self.negatives):
+            return np.nan
+        return accuracy_with_own(
+            self.best, self.named, self.right, self.negatives, self.taken_for, self.commands, rate
+        )  # fmt: skip
 
     def calibrated(self, rate: float) -> tuple[float, float]:
         """Queries accepted and named right, and negatives accepted, at the threshold that would accept ``rate`` of the
@@ -91,15 +110,15 @@ class Trial:
 
     def _draw(self, score: Score, episode: Episode, asked: Best, strange: Best) -> Draw:
         impostors = score(self._impostors).max(axis=1)
-        return Draw(asked[0], asked[1] == episode.truth, strange[0], impostors)
+        return Draw(*asked, asked[1] == episode.truth, *strange, impostors, len(episode.names))
 
 
 @dataclass(frozen=True)
 class Figures:
     """One line of the table: what was tried how often, and intervals over the draws. ``snr``, ``change`` None: as
     recorded; ``heard``: share of queries with an utterance; None where there were no negatives or no promises.
-    ``over_*`` of a control: how much better the product is on the same draws (accuracies, and share of false rejects
-    saved at 1 %)."""
+    ``own_``: each command at a threshold of its own. ``over_*`` of a control: how much better the product is on the
+    same draws (accuracies, and share of false rejects saved at 1 %)."""
 
     corpus: str
     method: str
@@ -114,6 +133,7 @@ class Figures:
     closed_set: Interval
     acc_at_1: Interval | None = None
     acc_at_5: Interval | None = None
+    own_acc_at_1: Interval | None = None
     auroc: Interval | None = None
     calibrated_acc_at_1: Interval | None = None
     calibrated_far_at_1: Interval | None = None
@@ -126,6 +146,7 @@ class Figures:
     over_at_1: Interval | None = None
     over_at_5: Interval | None = None
     rejects_saved_at_1: Interval | None = None
+    rejects_saved_at_own_1: Interval | None = None
     change: str | None = None
 
 
@@ -148,9 +169,11 @@ def figures(
         values = [measure(ours) - measure(theirs) for ours, theirs in pairs]
         return interval(values) if values and np.isfinite(values).all() else None
 
-    saved = None
-    if product and len(product[0].negatives):
-        saved = rejects_saved([draw.accuracy(0.01) for draw in product], [draw.accuracy(0.01) for draw in draws])
+    def saved(measure: Callable[[Draw], float]) -> Interval | None:
+        if not product or not len(product[0].negatives):
+            return None
+        return rejects_saved([measure(draw) for draw in product], [measure(draw) for draw in draws])
+
     closed = over(lambda draw: float(draw.right.mean()))
     assert closed is not None
     return Figures(
@@ -159,6 +182,7 @@ def figures(
         closed_set=closed,
         acc_at_1=over(lambda draw: draw.accuracy(0.01)),
         acc_at_5=over(lambda draw: draw.accuracy(0.05)),
+        own_acc_at_1=over(lambda draw: draw.accuracy_with_own(0.01)),
         auroc=over(lambda draw: auroc(draw.best, draw.negatives) if len(draw.negatives) else np.nan),
         calibrated_acc_at_1=over(lambda draw: draw.calibrated(0.01)[0]),
         calibrated_far_at_1=over(lambda draw: draw.calibrated(0.01)[1]),
@@ -170,6 +194,7 @@ def figures(
         over_closed_set=gained(lambda draw: float(draw.right.mean())),
         over_at_1=gained(lambda draw: draw.accuracy(0.01)),
         over_at_5=gained(lambda draw: draw.accuracy(0.05)),
-        rejects_saved_at_1=saved,
+        rejects_saved_at_1=saved(lambda draw: draw.accuracy(0.01)),
+        rejects_saved_at_own_1=saved(lambda draw: draw.accuracy_with_own(0.01)),
         change=change_of(level),
     )  # fmt: skip

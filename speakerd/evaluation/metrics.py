@@ -58,6 +58,21 @@ def accuracy_at(scores: Vector, right: NDArray[np.bool_], negatives: Vector, rat
     return float(np.mean((scores >= threshold_at(negatives, rate)) & right))
 
 
+def accuracy_with_own(
+    scores: Vector, named: NDArray[np.intp], right: NDArray[np.bool_], negatives: Vector, taken_for: NDArray[np.intp],
+    commands: int, rate: float,
+) -> float:  # fmt: skip
+    """``accuracy_at`` where each of ``commands`` has a threshold of its own, at which it accepts an equal share of the
+    ``rate``. ``named`` (queries,) and ``taken_for`` (negatives,): which command scored most."""
+    allowed = int(np.floor(rate * len(negatives) / commands + 1e-9))
+    thresholds = np.full(commands, -np.inf)
+    for command in range(commands):
+        strange = np.sort(negatives[taken_for == command])[::-1]
+        if len(strange) > allowed:
+            thresholds[command] = np.nextafter(strange[allowed], np.inf)
+    return float(np.mean((scores >= thresholds[named]) & right))
+
+
 def accuracy_curve(scores: Vector, right: NDArray[np.bool_], negatives: Vector, rates: Vector) -> Vector:
     """``accuracy_at`` each of ``rates`` (n,): (n,)."""
     ordered = np.sort(negatives)

@@ -182,8 +182,8 @@ def test_the_table(call: Call, data: Path, speech: Path, tmp_path: Path) -> None
         assert line["acc_at_1"]["mean"] <= line["acc_at_5"]["mean"] <= line["closed_set"]["mean"]
         assert (line["calibrated_hit"] is None) == (line["method"] != PRODUCT) == (line["over_at_1"] is not None)
     main, gains = (tmp_path / "a.md").read_text().split("\n\n")
-    assert {row.count("|") for row in main.splitlines()} == {19}
-    assert {row.count("|") for row in gains.splitlines()} == {10}
+    assert {row.count("|") for row in main.splitlines()} == {20}
+    assert {row.count("|") for row in gains.splitlines()} == {11}
     assert [len(text.splitlines()) for text in (main, gains)] == [2 + len(found), 2 + 2 * len(CONTROLS)]
     assert f"{found[0]['closed_set']['mean']:.3f} [" in main
 
@@ -206,15 +206,21 @@ def test_controls_are_compared_on_the_same_draws(mind: Mind, material: Material)
             [draw.accuracy(0.01) for draw in result.draws[PRODUCT]],
             [draw.accuracy(0.01) for draw in result.draws[line.method]],
         )
+        assert line.rejects_saved_at_own_1 == rejects_saved(
+            [draw.accuracy_with_own(0.01) for draw in result.draws[PRODUCT]],
+            [draw.accuracy_with_own(0.01) for draw in result.draws[line.method]],
+        )
 
 
 def test_what_holds_no_utterance_is_rejected() -> None:
     episode = Episode("c", 0, ("on",), *(np.zeros(3, np.intp) for _ in range(5)))
     best = np.array([0.9, -np.inf, 0.2], np.float32)
-    draw = Draw(best, np.ones(3, bool), np.array([0.5, -np.inf, -np.inf], np.float32), np.zeros(10, np.float32))
+    only = np.zeros(3, np.intp)
+    negatives = np.array([0.5, -np.inf, -np.inf], np.float32)
+    draw = Draw(best, only, np.ones(3, bool), negatives, only, np.zeros(10, np.float32), 1)
     line = figures([episode], [draw, draw], "m", "cross", 1, np.inf, 2 / 3)
     assert line.closed_set.mean == 1
-    assert line.acc_at_1 is not None and line.acc_at_1.mean == pytest.approx(1 / 3)
+    assert line.acc_at_1 == line.own_acc_at_1 and line.acc_at_1.mean == pytest.approx(1 / 3)
     assert line.auroc is not None and line.auroc.mean == pytest.approx((1 + 1 / 3 + 2 / 3) / 3)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from speakerd.evaluation.metrics import Interval, accuracy_at, auroc, interval, threshold_at
+from speakerd.evaluation.metrics import Interval, accuracy_at, accuracy_with_own, auroc, interval, threshold_at
 
 NEGATIVES = np.array([0.1, 0.5, 0.3, 0.9, 0.2, 0.7, 0.4, 0.6, 0.8, 0.0], np.float32)
 
@@ -47,6 +47,33 @@ def test_a_query_must_be_accepted_and_named_right() -> None:
     right = np.array([True, False, True, True])
     assert accuracy_at(scores, right, NEGATIVES, 0.1) == 0.5  # 0.9 is let in, so from just above 0.8
     assert accuracy_at(scores, right, NEGATIVES, 0.0) == 0.25
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_threshold_for_each_command_against_counting(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    commands = int(draw.integers(1, 4))
+    (scores, named), (negatives, taken_for) = (
+        (draw.integers(0, 20, many).astype(np.float32), draw.integers(0, commands, many))
+        for many in draw.integers(1, 60, 2)
+    )
+    right = draw.random(len(scores)) < 0.7
+    rate = float(draw.choice([0.0, 0.05, 0.1, 0.5]))
+    allowed = int(rate * len(negatives) / commands + 1e-9)
+    good = 0
+    for score, command, truth in zip(scores, named, right, strict=True):
+        as_good = sum(n >= score for n, c in zip(negatives, taken_for, strict=True) if c == command)
+        good += bool(truth) and as_good <= allowed
+    found = accuracy_with_own(scores, named, right, negatives, taken_for, commands, rate)
+    assert found == pytest.approx(good / len(scores))
+
+
+def test_one_command_has_the_threshold_of_all() -> None:
+    draw = np.random.default_rng(0)
+    scores, negatives = draw.normal(1, 1, 50), draw.normal(0, 1, 200)
+    one, right = np.zeros(200, np.intp), np.ones(50, bool)
+    own = accuracy_with_own(scores, one[:50], right, negatives, one, 1, 0.05)
+    assert 0 < own == accuracy_at(scores, right, negatives, 0.05) < 1
 
 
 def test_rates_in_use_lose_nothing_to_rounding() -> None:

@@ -88,8 +88,9 @@ def test_corpora_of_a_language_weigh_the_same(
 
 def test_a_language_is_a_mean_of_draws() -> None:
     def draw(right: list[bool]) -> Draw:
-        best = np.ones(len(right), np.float32)
-        return Draw(best, np.array(right), np.zeros(100, np.float32), np.zeros(10, np.float32))
+        best, only, strange = np.ones(len(right), np.float32), np.zeros(len(right), np.intp), np.zeros(100, np.intp)
+        negatives, impostors = np.zeros(100, np.float32), np.zeros(10, np.float32)
+        return Draw(best, only, np.array(right), negatives, strange, impostors, 1)
 
     line = together("x", "m", 1, 5.0, {"a": [draw([True] * 4), draw([True, False])], "b": [draw([False])] * 2})
     assert line.closed_set == line.acc_at_1 == interval([0.5, 0.25])
