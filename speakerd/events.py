@@ -79,15 +79,14 @@ class Evidence:
 
     def too_close(self, command: str, lead: float) -> str | None:
         """Another command that scores within ``lead`` of ``command``, or more: whether it is accepted itself or not."""
-        others = np.where(np.array([name == command for name in self.names]), -np.inf, self.scores)
-        rival = int(others.argmax())
-        return self.names[rival] if others[rival] > self.scores[self.names.index(command)] - lead else None
+        other = self.next_after(command)
+        return other[0] if other and other[1] > self.scores[self.names.index(command)] - lead else None
 
     def next_after(self, command: str) -> tuple[str, float] | None:
-        """The command that came nearest to its threshold beside ``command``, and its score."""
-        margins = np.where(np.array([name == command for name in self.names]), -np.inf, self.scores - self.thresholds)
-        best = int(margins.argmax())
-        return (self.names[best], float(self.scores[best])) if margins[best] > -np.inf else None
+        """The command that scores most beside ``command``, and its score; None where it is the only one."""
+        others = np.where(np.array([name == command for name in self.names]), -np.inf, self.scores)
+        best = int(others.argmax())
+        return (self.names[best], float(others[best])) if others[best] > -np.inf else None
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from speakerd.listening.journal import Heard
 
 
 def reasons(heard: Heard, near: list[Near]) -> dict[str, Any]:
-    """As ``speakerd why --json`` shows it. Scores of all commands, the one that came nearest to its threshold first."""
+    """As ``speakerd why --json`` shows it. Scores of all commands, the highest first."""
     detection, evidence = heard.detection, heard.evidence
-    margins = evidence.scores - evidence.thresholds
     return essentials(detection) | {
         "at": round(detection.at, 3),
         "rule": heard.rule,
@@ -23,7 +22,7 @@ def reasons(heard: Heard, near: list[Near]) -> dict[str, Any]:
                 "score": round(float(evidence.scores[i]), 4),
                 "threshold": round(float(evidence.thresholds[i]), 4),
             }
-            for i in (-margins).argsort(kind="stable")
+            for i in (-evidence.scores).argsort(kind="stable")
         ],
         "nearest": [
             {

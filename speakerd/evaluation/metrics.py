@@ -63,9 +63,10 @@ def accuracy_with_own(
     commands: int, rate: float,
 ) -> float:  # fmt: skip
     """``accuracy_at`` where each of ``commands`` has a threshold of its own, at which it accepts an equal share of the
-    ``rate``. ``named`` (queries,) and ``taken_for`` (negatives,): which command scored most."""
+    ``rate``, rounded down to whole negatives. ``named`` (queries,) and ``taken_for`` (negatives,): which command scored
+    most. What scores minus infinity is never accepted."""
     allowed = int(np.floor(rate * len(negatives) / commands + 1e-9))
-    thresholds = np.full(commands, -np.inf)
+    thresholds = np.full(commands, np.finfo(np.float32).min)
     for command in range(commands):
         strange = np.sort(negatives[taken_for == command])[::-1]
         if len(strange) > allowed:

@@ -21,7 +21,7 @@ from speakerd.learning.household import EnrolmentError, Household
 from speakerd.learning.takes import judge_recording
 from speakerd.listening.loop import Loop
 from speakerd.listening.playing import PlayingSwitch
-from speakerd.listening.policy import Policy
+from speakerd.listening.policy import Policy, too_close
 from speakerd.listening.spotter import Spotter
 from speakerd.recognition.encoder import FRAME
 
@@ -67,8 +67,8 @@ def listen(mind: Mind, config: Config, stream: Stream) -> Heard:
     policy = Policy(config.listening, PlayingSwitch())
 
     def judged(detection: Detection) -> None:
-        """What the score accepts and a rule does not, as where two are too close to call, is neither hit nor alarm."""
-        if policy.judge(detection).accepted == detection.accepted:
+        """What a rule turns away is neither hit nor alarm; nor are two that are too close to call, at any threshold."""
+        if policy.judge(detection).accepted == detection.accepted and too_close(detection) is None:
             heard.append(detection)
 
     Loop(Played(stream.samples), Spotter(mind.encoder, mind.world, config.gate, knowledge)).run(judged)

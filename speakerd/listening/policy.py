@@ -54,10 +54,6 @@ class Policy:
         """The detection as the rules see it: whether it is accepted, and which of them decided."""
         if not detection.accepted:
             return detection
-        if detection.evidence is not None:
-            other = detection.evidence.too_close(detection.command, TOO_CLOSE)
-            if other is not None:
-                return _ambiguous(detection, other)
         if self._playing.on:
             margin = self._settings.playing_margin
             detection = replace(detection, threshold=detection.threshold + margin)
@@ -71,12 +67,19 @@ class Policy:
             if over is None or detection.start > over + requirement.within:
                 return replace(detection, accepted=False, rule=f"not armed {by}")
             detection = replace(detection, rule=f"armed {by}")
+        if (other := too_close(detection)) is not None:
+            return _ambiguous(detection, other)
         self._heard[name_key(detection.command)] = detection.time
         return detection
 
     def interrupted(self) -> None:
         """The stream stood still, and its time with it: what was armed before is armed no more."""
         self._heard.clear()
+
+
+def too_close(detection: Detection) -> str | None:
+    """The command that cannot be told from the one that was detected."""
+    return None if detection.evidence is None else detection.evidence.too_close(detection.command, TOO_CLOSE)
 
 
 def _ambiguous(detection: Detection, other: str) -> Ambiguous:

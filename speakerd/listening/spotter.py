@@ -67,7 +67,7 @@ class _Known:
         """What it is by another embedding (dimension,) of it. Of what was known before it stays what it was.
 
         It is the command that scores most, though another one may be further above a lower threshold: as in ``score``,
-        and two fifths fewer of people's words are taken for another one."""
+        and a third fewer of people's words are taken for another one."""
         if peak.commands is not self._commands:
             return peak
         found = self._matcher.scores(self._world.place(embedding[None]))

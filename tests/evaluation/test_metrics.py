@@ -68,6 +68,12 @@ def test_a_threshold_for_each_command_against_counting(seed: int) -> None:
     assert found == pytest.approx(good / len(scores))
 
 
+def test_what_is_rejected_is_not_heard_by_a_command_that_nothing_is_taken_for() -> None:
+    right, negatives, of_two = np.ones(2, bool), np.array([0.1, 0.2, 0.3]), np.ones(3, np.intp)
+    scores = np.array([-np.inf, 0.9], np.float32)
+    assert accuracy_with_own(scores, np.array([0, 1]), right, negatives, of_two, 2, 0.01) == 0.5
+
+
 def test_one_command_has_the_threshold_of_all() -> None:
     draw = np.random.default_rng(0)
     scores, negatives = draw.normal(1, 1, 50), draw.normal(0, 1, 200)

@@ -1,17 +1,21 @@
 """What commands take up by themselves, and what they do not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from speakerd.config import Config
 from speakerd.events import Samples
 from speakerd.house import Mind
 from speakerd.learning.growth import DELAY, Growth
 from speakerd.listening.journal import DAY, Mark
+from speakerd.listening.spotter import Spotter
 from speakerd.store.knowledge import Command
 from tests.learning.test_feedback import Home
-from tests.recordings import clips
+from tests.listening.test_spotter import heard
+from tests.recordings import clips, said
 
 WORD = "process"
 
@@ -80,7 +84,7 @@ def test_what_was_taken_up_goes_when_somebody_says_that_it_was_wrong(
     grown: tuple[Growing, str, Command, list[tuple[str, float, bytes]]],
 ) -> None:
     home, _, command, _ = grown
-    (entry,) = (heard for heard in home.journal.entries() if heard.mark is Mark.LEARNED)
+    (entry,) = (one for one in home.journal.entries() if one.mark is Mark.LEARNED)
     assert command.examples[-1] not in home.taught
     home.teach("other", clips("dracarys", 3))
     try:
@@ -94,10 +98,26 @@ def test_what_was_taken_up_goes_when_somebody_says_that_it_was_wrong(
 def test_nothing_is_taken_up_before_somebody_could_object(home: Growing) -> None:
     for sound in home.sounds[3:9]:
         assert home.later(sound, DELAY - 10) == [] or home.now > 1_000_000 + DELAY
-        for heard in home.journal.entries():
-            home.journal.mark(heard.id, Mark.WRONG)
+        for entry in home.journal.entries():
+            home.journal.mark(entry.id, Mark.WRONG)
     home.now += DELAY
     assert list(home.growth.look()) == []
+
+
+def test_what_another_command_scores_nearly_as_much_is_not_taken_up(home: Growing) -> None:
+    """However far below its own threshold that one is."""
+    for sound in home.sounds[3:]:
+        spotter = Spotter(home.mind.encoder, home.mind.world, Config().gate, home.household.knowledge)
+        for one in heard(spotter, said(1, sound, 1)):
+            known = one.evidence
+            assert known is not None
+            scores = np.append(known.scores, np.float32(one.score - 0.3))
+            evidence = replace(
+                known, names=(*known.names, "twin"), scores=scores, thresholds=np.append(known.thresholds, 99)
+            )
+            home.journal.note(replace(one, at=home.now, evidence=evidence))
+        home.now += DELAY + 1
+        assert list(home.growth.look()) == []
 
 
 def test_noise_a_replay_and_other_words_are_not_taken_up(home: Growing) -> None:

@@ -194,6 +194,26 @@ def test_two_that_are_close_set_nothing_off(lamp: float, night: float, other: st
         assert (judged.id, judged.evidence) == (detection.id, detection.evidence)
 
 
+def test_the_next_one_is_what_scores_most_beside_it() -> None:
+    """And not what is nearest to its own threshold."""
+    scores, thresholds = np.array([2.5, 2.2, 0.9], np.float32), np.array([1.0, 2.5, 1.0], np.float32)
+    evidence = Evidence(("a", "b", "c"), scores, thresholds, np.zeros(4, np.float32), -30.0, -60.0)
+    assert evidence.next_after("a") == ("b", pytest.approx(2.2))
+    assert evidence.too_close("a", 0.29) is None
+    assert evidence.too_close("a", 0.31) == "b"
+    alone = Evidence(("a",), scores[:1], thresholds[:1], np.zeros(4, np.float32), -30.0, -60.0)
+    assert alone.next_after("a") is alone.too_close("a", 1) is None
+
+
+def test_what_would_not_have_counted_is_not_too_close_to_call() -> None:
+    detection = scored(0.7, 0.65)
+    armed = Policy(Listening(requires={"*": Requirement("computer")}), PlayingSwitch()).judge(detection)
+    assert armed.rule is not None and armed.rule.startswith("not armed")
+    quiet = Policy(Listening(playing_margin=0.6), playing()).judge(detection)
+    assert quiet.rule is not None and quiet.rule.startswith("playing")
+    assert not any(isinstance(one, Ambiguous) or one.accepted for one in (armed, quiet))
+
+
 def test_what_is_taught_twice_is_too_close_to_call(mind: Mind, tmp_path: Path) -> None:
     household = mind.household(tmp_path / "state", Config())
     takes = [judge_recording("clip", said(0.5, clip, 0.5), Config().gate) for clip in clips("goodnight", 3)]
