@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from speakerd.audio.segmenter import find_utterance
 from speakerd.control.messages import Enroll, Known, Recording
 from tests.running import LAMP, NIGHT, PATIENCE, SPEAKERD, Speaker, clip, lines, speaker, speakerd
 
@@ -132,7 +133,11 @@ def test_listening_shows_the_level_and_what_is_heard(house: Speaker) -> None:
     house.say(clip(NIGHT))
     at = terminal.until("[b]night[/b]  ")
     terminal.until("(threshold ", at)
-    house.say(np.tile(clip(LAMP), 40))  # three seconds of it here, of which the meter shows every fifth of one
+    word = find_utterance(clip(LAMP))
+    assert word is not None
+    # Without a pause, in which the daemon would let sound gather: three seconds of it here, of which the meter shows
+    # every fifth of one.
+    house.say(np.tile(word.samples[word.begin : word.end], 60 * 16000 // (word.end - word.begin)))
     terminal.until(" dB speech")
     terminal.process.send_signal(signal.SIGINT)
     terminal.end()
