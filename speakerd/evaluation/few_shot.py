@@ -53,9 +53,7 @@ class Draw:
         """The same with a threshold for each command, which all accept as much."""
         if not len(self.negatives):
             return np.nan
-        return accuracy_with_own(
-            self.best, self.named, self.right, self.negatives, self.taken_for, self.commands, rate
-        )  # fmt: skip
+        return accuracy_with_own(self.best, self.named, self.right, self.negatives, self.taken_for, self.commands, rate)
 
     def calibrated(self, rate: float) -> tuple[float, float]:
         """Queries accepted and named right, and negatives accepted, at the threshold that would accept ``rate`` of the

@@ -48,9 +48,13 @@ def rejects_saved(ours: list[float], theirs: list[float], seed: int = 0) -> Inte
 
 def threshold_at(negatives: Vector, rate: float) -> float:
     """The lowest threshold (accept at or above) that accepts at most ``rate`` of the negatives."""
-    ordered = np.sort(negatives)[::-1]
-    allowed = int(np.floor(rate * len(ordered)))
-    return float(np.nextafter(ordered[allowed], np.inf)) if allowed < len(ordered) else float(ordered[-1])
+    allowed = int(rate * len(negatives))
+    return _above_all_but(allowed, negatives) if allowed < len(negatives) else float(negatives.min())
+
+
+def _above_all_but(allowed: int, negatives: Vector) -> float:
+    """Just above the highest of more negatives than are ``allowed`` to be accepted."""
+    return float(np.nextafter(np.sort(negatives)[-1 - allowed], np.inf))
 
 
 def accuracy_at(scores: Vector, right: NDArray[np.bool_], negatives: Vector, rate: float) -> float:
@@ -65,13 +69,13 @@ def accuracy_with_own(
     """``accuracy_at`` where each of ``commands`` has a threshold of its own, at which it accepts an equal share of the
     ``rate``, rounded down to whole negatives. ``named`` (queries,) and ``taken_for`` (negatives,): which command scored
     most. What scores minus infinity is never accepted."""
-    allowed = int(np.floor(rate * len(negatives) / commands + 1e-9))
-    thresholds = np.full(commands, np.finfo(np.float32).min)
+    allowed = int(rate * len(negatives)) // commands
+    thresholds = np.full(commands, -np.inf)
     for command in range(commands):
-        strange = np.sort(negatives[taken_for == command])[::-1]
+        strange = negatives[taken_for == command]
         if len(strange) > allowed:
-            thresholds[command] = np.nextafter(strange[allowed], np.inf)
-    return float(np.mean((scores >= thresholds[named]) & right))
+            thresholds[command] = _above_all_but(allowed, strange)
+    return float(np.mean((scores >= thresholds[named]) & (scores > -np.inf) & right))
 
 
 def accuracy_curve(scores: Vector, right: NDArray[np.bool_], negatives: Vector, rates: Vector) -> Vector:

@@ -39,11 +39,15 @@ class Home:
         judged = [judge_recording("clip", said(0.5, take, 0.5), Config().gate) for take in takes]
         return self.household.enroll(name, judged, action=action)[0]
 
-    def hear(self, samples: Samples) -> list[Detection]:
-        """What is accepted of it; all of it is in the journal."""
+    def spot(self, samples: Samples) -> list[Detection]:
+        """What the spotter makes of it now."""
         self.now += 2
         spotter = Spotter(self.mind.encoder, self.mind.world, Config().gate, self.household.knowledge)
-        found = [self.journal.note(replace(one, at=self.now)) for one in heard(spotter, said(1, samples, 1))]
+        return [replace(one, at=self.now) for one in heard(spotter, said(1, samples, 1))]
+
+    def hear(self, samples: Samples) -> list[Detection]:
+        """What is accepted of it; all of it is in the journal."""
+        found = [self.journal.note(one) for one in self.spot(samples)]
         return [one for one in found if one.accepted]
 
     def known(self, name: str) -> Command:

@@ -6,16 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from speakerd.config import Config
 from speakerd.events import Samples
 from speakerd.house import Mind
 from speakerd.learning.growth import DELAY, Growth
 from speakerd.listening.journal import DAY, Mark
-from speakerd.listening.spotter import Spotter
 from speakerd.store.knowledge import Command
 from tests.learning.test_feedback import Home
-from tests.listening.test_spotter import heard
-from tests.recordings import clips, said
+from tests.recordings import clips
 
 WORD = "process"
 
@@ -107,15 +104,14 @@ def test_nothing_is_taken_up_before_somebody_could_object(home: Growing) -> None
 def test_what_another_command_scores_nearly_as_much_is_not_taken_up(home: Growing) -> None:
     """However far below its own threshold that one is."""
     for sound in home.sounds[3:]:
-        spotter = Spotter(home.mind.encoder, home.mind.world, Config().gate, home.household.knowledge)
-        for one in heard(spotter, said(1, sound, 1)):
+        for one in home.spot(sound):
             known = one.evidence
             assert known is not None
             scores = np.append(known.scores, np.float32(one.score - 0.3))
             evidence = replace(
                 known, names=(*known.names, "twin"), scores=scores, thresholds=np.append(known.thresholds, 99)
             )
-            home.journal.note(replace(one, at=home.now, evidence=evidence))
+            home.journal.note(replace(one, evidence=evidence))
         home.now += DELAY + 1
         assert list(home.growth.look()) == []
 
